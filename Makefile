@@ -1,0 +1,71 @@
+# The tasks of this repository; `make help` lists them. A task takes three lines at most:
+# what needs more is a script, or a subcommand of the binary.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+export FATHOM_TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fathom
+# scripts/setup writes this file: where cmake and libclang are, if the system has none.
+tools := source "$$FATHOM_TOOLS/env" &&
+
+# Snapshots are compared, never rewritten: a changed one is a failure to look at.
+test_env := INSTA_UPDATE=no \
+	FATHOM_TEST_PYTHON="$$FATHOM_TOOLS/venv/bin/python" \
+	FATHOM_TEST_MODELS="$$FATHOM_TOOLS/models" \
+	FATHOM_TEST_MODEL="$$FATHOM_TOOLS/models/SmolLM2-135M-Instruct-Q4_1.gguf"
+
+.PHONY: help
+help: ## List the tasks
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+
+# With target-cpu=native llama.cpp uses every vector instruction this machine has. Such a
+# binary may not start on another machine, so no other task builds one.
+.PHONY: run
+run: setup-build ## Build, and serve on 127.0.0.1:8080 with a demo tenant (flags: ARGS="…")
+	$(tools) RUSTFLAGS="$${RUSTFLAGS-} -C target-cpu=native" cargo build --release -p fathom
+	@exec "$${CARGO_TARGET_DIR:-target}/release/fathom" up $(ARGS)
+
+.PHONY: test
+test: setup-test ## Run every test, with a real model (a part of them: ARGS="…")
+	$(tools) cargo run -p fathom -- model fetch --dir "$$FATHOM_TOOLS/models"
+	$(tools) $(test_env) cargo test $(or $(ARGS),--workspace)
+
+.PHONY: lint
+lint: fmt-check clippy docs proto-lint ## Check format, clippy, documentation and protos
+
+.PHONY: ci
+ci: lint test ## Check and test, in the working folder (.ci/run does it as CI)
+
+.PHONY: fmt
+fmt: ## Format the Rust code
+	cargo fmt
+
+.PHONY: fmt-check
+fmt-check:
+	cargo fmt --check
+
+.PHONY: clippy
+clippy: setup-test
+	$(tools) cargo clippy --workspace --all-targets -- -D warnings
+
+.PHONY: docs
+docs: setup-test
+	$(tools) RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+.PHONY: proto-lint
+proto-lint: setup-test
+	$(tools) "$$FATHOM_TOOLS/buf/bin/buf" lint proto
+
+.PHONY: deny
+deny: ## Check licences, advisories and origin of the dependencies
+	@command -v cargo-deny >/dev/null || { echo 'no cargo-deny: cargo install --locked cargo-deny' >&2; exit 1; }
+	cargo deny check
+
+.PHONY: clean
+clean: ## Remove what cargo has built
+	cargo clean
+
+.PHONY: setup-build setup-test
+setup-build setup-test:
+	@scripts/setup $(@:setup-%=%)

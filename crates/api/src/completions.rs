@@ -1,0 +1,96 @@
+//! `POST /v1/completions`
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::sampling::{Extra, OneOrMany, StreamOptions};
+use crate::usage::{FinishReason, Usage};
+
+/// A prompt to continue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CompletionRequest {
+    /// Name of the model.
+    pub model: String,
+    /// What to continue.
+    pub prompt: Prompt,
+    /// Most tokens to generate; 16 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+    /// 0 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f32>,
+    /// Above 0, at most 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f32>,
+    /// For the same text again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<i64>,
+    /// -2 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency_penalty: Option<f32>,
+    /// -2 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence_penalty: Option<f32>,
+    /// Texts that end the generation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<OneOrMany>,
+    /// Answer with an event stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<bool>,
+    /// How to stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_options: Option<StreamOptions>,
+    /// Everything else.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// What to continue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "must be a string, a list of strings, or token ids")]
+pub enum Prompt {
+    /// One text.
+    Text(String),
+    /// Token ids.
+    Tokens(Vec<u32>),
+    /// Several texts.
+    Texts(Vec<String>),
+    /// Several lists of token ids.
+    TokenLists(Vec<Vec<u32>>),
+}
+
+/// A whole answer, and each event of a stream: they have one form.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Completion<'a> {
+    /// The same in every event of a stream.
+    #[serde(borrow)]
+    pub id: Cow<'a, str>,
+    /// Always `text_completion`.
+    #[serde(borrow)]
+    pub object: Cow<'a, str>,
+    /// Seconds since the epoch.
+    pub created: u64,
+    /// The model that was asked.
+    #[serde(borrow)]
+    pub model: Cow<'a, str>,
+    /// One, or none in the event that carries the usage.
+    pub choices: Vec<Choice<'a>>,
+    /// In a whole answer, and in the last event if asked for; `null` in the events before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Option<Usage>>,
+}
+
+/// A continuation, or a piece of one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Choice<'a> {
+    /// Which continuation.
+    pub index: u32,
+    /// The text.
+    #[serde(borrow)]
+    pub text: Cow<'a, str>,
+    /// Always `null` here.
+    pub logprobs: Option<()>,
+    /// `null` until the end.
+    pub finish_reason: Option<FinishReason>,
+}

@@ -1,0 +1,22 @@
+//! The public JSON of Fathom, as OpenAI and DeepSeek define it, and the codec of its event
+//! streams. Data only: no transport, no runtime. The gateway answers with these types and the
+//! client reads them, so the two cannot drift apart.
+//!
+//! # Layout
+//!
+//! - [`chat`], [`completions`], [`models`]: the REST endpoints
+//! - [`stream`]: messages of the WebSocket `/v1/stream`
+//! - [`oauth`]: the token endpoint (RFC 6749)
+//! - [`error`]: the error body of every endpoint
+//! - [`sampling`], [`usage`]: fields that several endpoints share
+//! - [`sse`]: server-sent events, written and read
+
+pub mod chat;
+pub mod completions;
+pub mod error;
+pub mod models;
+pub mod oauth;
+pub mod sampling;
+pub mod sse;
+pub mod stream;
+pub mod usage;

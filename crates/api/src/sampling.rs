@@ -1,0 +1,35 @@
+//! Request fields that the completion endpoints share.
+
+use serde::{Deserialize, Serialize};
+
+/// Fields beyond those named; what a model cannot do among them is for the server to refuse.
+pub type Extra = serde_json::Map<String, serde_json::Value>;
+
+/// One text or several.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "must be a string or a list of strings")]
+pub enum OneOrMany {
+    /// `"text"`
+    One(String),
+    /// `["text", …]`
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// The texts, in order.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text],
+            Self::Many(texts) => texts,
+        }
+    }
+}
+
+/// `stream_options`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StreamOptions {
+    /// Send a chunk with the token counts before `[DONE]`.
+    pub include_usage: bool,
+}

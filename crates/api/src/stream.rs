@@ -1,0 +1,82 @@
+//! Messages of the WebSocket `/v1/stream`: `auth`, then `request`, answered by `response`s and
+//! `done`.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::chat::Message;
+use crate::error::ErrorObject;
+use crate::sampling::{Extra, OneOrMany};
+use crate::usage::{FinishReason, Usage};
+
+/// What a client sends.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ClientMessage {
+    /// Who it is; first, unless the handshake had an `Authorization` header.
+    Auth {
+        /// `Bearer …`, as in the header; secret.
+        token: String,
+    },
+    /// What to generate.
+    Request(StreamRequest),
+}
+
+/// What to generate: `prompt` is one turn of a user, `messages` a whole conversation.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct StreamRequest {
+    /// Name of the model.
+    pub model: String,
+    /// One turn of a user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// Turns, oldest first, instead of `prompt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<Vec<Message>>,
+    /// Most tokens to generate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+    /// 0 to 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f32>,
+    /// Above 0, at most 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f32>,
+    /// For the same text again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<i64>,
+    /// Texts that end the generation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<OneOrMany>,
+    /// Everything else.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// What the server sends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerMessage<'a> {
+    /// The next piece of text.
+    Response {
+        /// The text.
+        #[serde(borrow)]
+        content: Cow<'a, str>,
+    },
+    /// The generation is complete; a normal close follows.
+    Done {
+        /// Token counts.
+        usage: Usage,
+        /// Why it ended.
+        finish_reason: FinishReason,
+    },
+    /// The request is refused or failed; a close follows.
+    Error {
+        /// HTTP status that the REST endpoint would have answered with.
+        status: u16,
+        /// What is wrong.
+        #[serde(borrow)]
+        error: ErrorObject<'a>,
+    },
+}

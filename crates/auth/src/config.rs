@@ -1,0 +1,103 @@
+//! What an operator can set, in table `[auth]`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use fathom_kit::net::ListenAddress;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// Settings of the service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where gRPC is served. Whoever reaches it can guess credentials, so keep it off the edge.
+    pub listen: ListenAddress,
+    /// Where `/livez`, `/readyz` and `/metrics` are served.
+    pub admin_listen: SocketAddr,
+    /// URL of the database, `sqlite://PATH?mode=rwc` or `postgres://…`.
+    pub database: String,
+    /// File of the keys that seal and hash what the database holds; made on the first start.
+    /// A database without its key ring is lost, and a backup that holds both is in clear.
+    pub key_ring: PathBuf,
+    /// `iss` of access tokens (RFC 9068). A change ends every token issued before it.
+    pub issuer: String,
+    /// `aud` of access tokens. A change ends every token issued before it.
+    pub audience: String,
+    /// How long an access token lives: 1 s to 24 h. A gateway that verifies tokens by itself
+    /// honours one for this long, so a longer life makes revocation matter more.
+    #[serde(with = "humantime_serde")]
+    pub token_lifetime: Duration,
+    /// Where to keep credentials of a demo tenant; absent: there is no demo tenant.
+    pub demo_credentials: Option<PathBuf>,
+    /// Address of the gateway as clients see it; written beside the demo credentials.
+    pub public_url: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self {
+            listen: ListenAddress::Tcp(local(8181)),
+            admin_listen: local(9181),
+            database: "sqlite://.fathom/fathom.db?mode=rwc".to_owned(),
+            key_ring: ".fathom/keyring.json".into(),
+            issuer: "http://127.0.0.1:8080".to_owned(),
+            audience: "fathom".to_owned(),
+            token_lifetime: Duration::from_secs(60 * 60),
+            demo_credentials: None,
+            public_url: "http://127.0.0.1:8080".to_owned(),
+        }
+    }
+}
+
+impl Config {
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfig`] names the setting and what would be right.
+    pub fn validate(&self) -> Result<(), Error> {
+        let invalid = |field, problem| Err(Error::InvalidConfig { field, problem });
+        if self.issuer.is_empty() {
+            return invalid("issuer", "is empty; give the URL that tokens shall name");
+        }
+        if self.audience.is_empty() {
+            return invalid(
+                "audience",
+                "is empty; give the name that tokens shall be for",
+            );
+        }
+        if !(1..=24 * 60 * 60).contains(&self.token_lifetime.as_secs()) {
+            return invalid("token_lifetime", "is out of range; give 1s to 24h");
+        }
+        if self.public_url.contains(char::is_control) {
+            return invalid("public_url", "holds a control character; give a plain URL");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        Config::default().validate().unwrap();
+    }
+
+    #[test]
+    fn a_lifetime_out_of_range_is_refused_by_name() {
+        for seconds in [0, 24 * 60 * 60 + 1] {
+            let token_lifetime = Duration::from_secs(seconds);
+            let config = Config {
+                token_lifetime,
+                ..Config::default()
+            };
+            let message = config.validate().unwrap_err().to_string();
+            assert!(message.starts_with("auth.token_lifetime "), "{message}");
+        }
+    }
+}

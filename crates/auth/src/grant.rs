@@ -1,0 +1,61 @@
+//! What a client or an API key may do, and whether it still may.
+
+use fathom_proto::id::TenantId;
+use fathom_proto::identity::Scopes;
+
+use crate::Refusal;
+
+/// The rights of a client or an API key.
+#[derive(Clone, Debug)]
+pub(crate) struct Grant {
+    pub tenant: TenantId,
+    pub scopes: Scopes,
+    /// Seconds since the epoch.
+    pub expires_at: Option<i64>,
+    /// It or its tenant is switched off.
+    pub disabled: bool,
+}
+
+impl Grant {
+    /// Refuses rights that are switched off, over, or empty.
+    pub(crate) fn check(&self, now: i64) -> Result<(), Refusal> {
+        if self.disabled {
+            Err(Refusal::Disabled)
+        } else if self.expires_at.is_some_and(|end| now >= end) {
+            Err(Refusal::Expired)
+        } else if self.scopes.is_empty() {
+            Err(Refusal::NoScope)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fathom_proto::identity::Scope;
+
+    use super::*;
+
+    #[test]
+    fn rights_end_when_disabled_expired_or_empty() {
+        let grant = Grant {
+            tenant: "t".into(),
+            scopes: Scopes::from_iter([Scope::Inference]),
+            expires_at: Some(100),
+            disabled: false,
+        };
+        assert_eq!(grant.check(99), Ok(()));
+        assert_eq!(grant.check(100), Err(Refusal::Expired));
+        let disabled = Grant {
+            disabled: true,
+            ..grant.clone()
+        };
+        assert_eq!(disabled.check(99), Err(Refusal::Disabled));
+        let empty = Grant {
+            scopes: Scopes::default(),
+            ..grant
+        };
+        assert_eq!(empty.check(99), Err(Refusal::NoScope));
+    }
+}

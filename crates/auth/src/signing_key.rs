@@ -1,0 +1,99 @@
+//! The Ed25519 keys behind access tokens, in memory.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{DecodingKey, EncodingKey};
+
+use crate::keyring::KeyRing;
+use crate::store::{SigningKeyRow, Store};
+use crate::{Error, clock, random};
+
+/// The key that signs, and all that verify.
+pub(crate) struct SigningKeys {
+    /// Id of the key that signs.
+    pub kid: String,
+    /// The key that signs.
+    pub encoding: EncodingKey,
+    by_kid: HashMap<String, DecodingKey>,
+}
+
+impl SigningKeys {
+    /// Loads the keys in use; makes one when there is none.
+    pub(crate) async fn load_or_create(store: &Store, key_ring: &KeyRing) -> Result<Self, Error> {
+        let mut rows = store.signing_keys().await?;
+        if rows.is_empty() {
+            store
+                .insert_signing_key(&generate(key_ring)?, clock::now())
+                .await?;
+            // Read back, so that of two first starts both know both keys.
+            rows = store.signing_keys().await?;
+        }
+        Self::open(key_ring, rows)
+    }
+
+    /// The keys in `rows`, the newest first; there must be one.
+    fn open(key_ring: &KeyRing, rows: Vec<SigningKeyRow>) -> Result<Self, Error> {
+        let mut newest = None;
+        let mut by_kid = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let (encoding, decoding) = open(key_ring, &row)?;
+            by_kid.insert(row.kid.clone(), decoding);
+            newest.get_or_insert((row.kid, encoding));
+        }
+        let (kid, encoding) = newest.ok_or(Error::Database(sqlx::Error::RowNotFound))?;
+        Ok(Self {
+            kid,
+            encoding,
+            by_kid,
+        })
+    }
+
+    /// The key that verifies what `kid` signed. The name is looked up here and nowhere else.
+    pub(crate) fn decoding(&self, kid: &str) -> Option<&DecodingKey> {
+        self.by_kid.get(kid)
+    }
+}
+
+impl fmt::Debug for SigningKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKeys")
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
+    }
+}
+
+fn generate(key_ring: &KeyRing) -> Result<SigningKeyRow, Error> {
+    let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())?;
+    let pair = Ed25519KeyPair::from_pkcs8(document.as_ref()).map_err(|_| Error::Cryptography)?;
+    let kid = random::id()?;
+    Ok(SigningKeyRow {
+        public_key: URL_SAFE_NO_PAD.encode(pair.public_key()),
+        private_key: key_ring.seal(SigningKeyRow::place(&kid), document.as_ref())?,
+        kid,
+    })
+}
+
+/// Derives both halves from the sealed one: the stored public key is not authenticated, and who
+/// could replace it in the database must not be able to make tokens.
+fn open(key_ring: &KeyRing, row: &SigningKeyRow) -> Result<(EncodingKey, DecodingKey), Error> {
+    let invalid = |column| Error::InvalidRow {
+        table: "signing_keys",
+        column,
+        row: row.kid.clone(),
+    };
+    let private_key = key_ring.open(SigningKeyRow::place(&row.kid), &row.private_key)?;
+    let pair = Ed25519KeyPair::from_pkcs8(&private_key).map_err(|_| invalid("sealed"))?;
+    let public_key = pair.public_key().as_ref();
+    if URL_SAFE_NO_PAD.encode(public_key) != row.public_key {
+        return Err(invalid("public_key"));
+    }
+    Ok((
+        EncodingKey::from_ed_der(&private_key),
+        DecodingKey::from_ed_der(public_key),
+    ))
+}

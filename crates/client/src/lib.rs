@@ -1,0 +1,1 @@
+//! Rust client of Fathom: REST and SSE.

@@ -1,0 +1,124 @@
+//! What can go wrong, by situation. No error carries prompt or generated text.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why weights could not be loaded or an engine could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file is missing or cannot be read.
+    #[error("cannot read the model file {}", path.display())]
+    Unreadable {
+        /// The file asked for.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// The file does not begin as a GGUF file does.
+    #[error("{} is not a GGUF file", path.display())]
+    NotGguf {
+        /// The file asked for.
+        path: PathBuf,
+    },
+    /// llama.cpp does not load the file: it is cut short, damaged, or of an
+    /// architecture llama.cpp does not know. Its log lines say which.
+    #[error("llama.cpp refuses the model file {}", path.display())]
+    Refused {
+        /// The file asked for.
+        path: PathBuf,
+        /// The binding's reason.
+        source: llama_cpp_2::LlamaModelLoadError,
+    },
+    /// The vocabulary has more control tokens than can be searched for.
+    #[error("the vocabulary's control tokens cannot be indexed")]
+    Vocabulary(#[from] aho_corasick::BuildError),
+    /// The context length asked for is zero or more than the model was trained
+    /// for.
+    #[error("a context length of {requested} tokens is outside 1 to {trained}")]
+    ContextLength {
+        /// Tokens asked for.
+        requested: u32,
+        /// Tokens the model was trained for.
+        trained: u32,
+    },
+    /// llama.cpp cannot create a context, most likely for want of memory.
+    #[error("llama.cpp cannot create a context")]
+    Context {
+        /// The binding's reason.
+        source: llama_cpp_2::LlamaContextLoadError,
+    },
+    /// The llama.cpp backend belongs to other code of this process.
+    #[error("the llama.cpp backend is already in use")]
+    Backend,
+    /// The decode thread could not be started.
+    #[error("cannot start the decode thread")]
+    Thread(#[from] io::Error),
+    /// The decode thread ended before its context was ready.
+    #[error("the decode thread ended while starting")]
+    Interrupted,
+}
+
+/// Why a prompt could not be turned into tokens.
+#[derive(Debug, thiserror::Error)]
+pub enum PromptError {
+    /// The weights carry no chat template that can be compiled.
+    #[error("the model has no usable chat template")]
+    NoChatTemplate,
+    /// The template itself refuses these messages, by `raise_exception`.
+    #[error("the chat template refuses the messages: {message}")]
+    Refused {
+        /// The template's own words.
+        message: String,
+    },
+    /// The template fails on these messages.
+    #[error("the chat template fails: {kind} (line {line})")]
+    Template {
+        /// What kind of failure it is.
+        kind: minijinja::ErrorKind,
+        /// The template's line, 0 when unknown.
+        line: usize,
+    },
+    /// The text has more bytes than llama.cpp can count.
+    #[error("the text is too long to tokenize")]
+    TooLong,
+}
+
+/// Why a job was not taken, or ended before it finished.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Too many jobs wait already; those just cancelled count until their turn.
+    #[error("the engine is busy")]
+    Busy,
+    /// The prompt has no tokens.
+    #[error("the prompt is empty")]
+    EmptyPrompt,
+    /// The prompt leaves no room for a single generated token.
+    #[error("the prompt of {tokens} tokens does not fit a context of {context_length} tokens")]
+    PromptTooLong {
+        /// Tokens of the prompt.
+        tokens: usize,
+        /// Tokens of the context, prompt and generated together.
+        context_length: u32,
+    },
+    /// The prompt holds a token that is not of this model's vocabulary.
+    #[error("the prompt holds a token outside the vocabulary")]
+    UnknownToken,
+    /// A sampling parameter is not a number or out of range.
+    #[error("the sampling parameter {parameter} is out of range")]
+    InvalidSampling {
+        /// The field of [`Sampling`](crate::Sampling).
+        parameter: &'static str,
+    },
+    /// Nobody read the events for the stall limit, so the job was dropped.
+    #[error("the receiver does not read its events")]
+    Stalled,
+    /// The engine was dropped before the job finished.
+    #[error("the engine has stopped")]
+    Stopped,
+    /// llama.cpp cannot decode a batch.
+    #[error("llama.cpp cannot decode")]
+    Decode(#[from] llama_cpp_2::DecodeError),
+    /// The decode loop failed in a way it does not expect.
+    #[error("the decode loop failed")]
+    Internal,
+}

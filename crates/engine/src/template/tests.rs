@@ -1,0 +1,102 @@
+use super::*;
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// The template of SmolLM2-Instruct.
+const SMOLLM2: &str = "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+
+fn render(source: &str) -> Result<String> {
+    let template = ChatTemplate::compile(source, "<s>".into(), "</s>".into())?;
+    Ok(template.render(&[ChatMessage {
+        role: "user".into(),
+        content: "Hi <b> & 'é'\\".into(),
+    }])?)
+}
+
+#[test]
+fn default_system_prompt_is_the_templates() -> Result {
+    assert_eq!(
+        render(SMOLLM2)?,
+        "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n\
+         <|im_start|>user\nHi <b> & 'é'\\<|im_end|>\n<|im_start|>assistant\n"
+    );
+    Ok(())
+}
+
+#[test]
+fn blocks_leave_no_lines_behind() -> Result {
+    let source =
+        "{{ bos_token }}\n  {% for m in messages %}\n{{ m.role }}\n  {% endfor %}\n{{ eos_token }}";
+    assert_eq!(render(source)?, "<s>\nuser\n</s>");
+    Ok(())
+}
+
+#[test]
+fn python_methods_work() -> Result {
+    let source = "{{ messages[0].content.split(' ')[0].upper().startswith('HI') }}";
+    assert_eq!(render(source)?, "True");
+    Ok(())
+}
+
+#[test]
+fn tojson_is_pythons() -> Result {
+    assert_eq!(
+        render("{{ messages[0].content | tojson(ensure_ascii=False) }}")?,
+        r#""Hi <b> & 'é'\\""#
+    );
+    assert_eq!(render(r"{{ '\\u003c' | tojson }}")?, r#""\\u003c""#);
+    assert_eq!(
+        render("{{ {'a': [1, 2]} | tojson(indent=2) }}")?,
+        "{\n  \"a\": [\n    1,\n    2\n  ]\n}"
+    );
+    assert_eq!(
+        render("{{ {'a': [1, true]} | tojson }}")?,
+        r#"{"a": [1, true]}"#
+    );
+    Ok(())
+}
+
+#[test]
+fn strftime_now_is_a_date() -> Result {
+    let date = render("{{ strftime_now('%d %b %Y') }}")?;
+    assert_eq!(date.split(' ').map(str::len).collect::<Vec<_>>(), [2, 3, 4]);
+    Ok(())
+}
+
+#[test]
+fn generation_blocks_always_apply() -> Result {
+    let source = "a\n{%- generation -%}\n b{% endgeneration %}c{% if false %}d{% endif %}";
+    assert_eq!(render(source)?, "abc");
+    Ok(())
+}
+
+#[test]
+fn raised_message_is_told() -> Result {
+    let template = ChatTemplate::compile(
+        "{% macro check() %}{{ raise_exception('roles must alternate') }}{% endmacro %}{{ check() }}",
+        String::new(),
+        String::new(),
+    )?;
+    assert!(matches!(
+        template.render(&[]),
+        Err(PromptError::Refused { message }) if message == "roles must alternate"
+    ));
+    Ok(())
+}
+
+#[test]
+fn other_failures_tell_no_content() -> Result {
+    let template = ChatTemplate::compile(
+        "\n{{ messages[0].content + 1 }}",
+        String::new(),
+        String::new(),
+    )?;
+    let secret = ChatMessage {
+        role: "user".into(),
+        content: "secret".into(),
+    };
+    let error = template.render(&[secret]).err().ok_or("rendered")?;
+    assert!(matches!(error, PromptError::Template { line: 2, .. }));
+    assert!(!format!("{error} {error:?}").contains("secret"));
+    Ok(())
+}

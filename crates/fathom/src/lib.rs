@@ -1,0 +1,1 @@
+//! The binary fathom: up, one subcommand a role, configuration.

@@ -1,0 +1,70 @@
+//! `[gateway]`
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use fathom_kit::net::{Endpoint, ListenAddress};
+use fathom_kit::server::Limits;
+use serde::{Deserialize, Serialize};
+
+/// Addresses, limits and defaults of the public edge.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Public address.
+    pub listen: ListenAddress,
+    /// Address of `/livez`, `/readyz`, `/metrics`; not for the public.
+    pub admin_listen: SocketAddr,
+    /// The auth service, when it runs on its own.
+    pub auth: Endpoint,
+    /// The router, when it runs on its own.
+    pub router: Endpoint,
+    /// Largest request body; a larger one is refused before it is read. At most 16 MiB, which is
+    /// what the services behind accept.
+    pub max_body_bytes: usize,
+    /// A request that takes longer, streams included, is ended with an error.
+    #[serde(with = "humantime_serde")]
+    pub request_timeout: Duration,
+    /// `temperature` of a request that names none.
+    pub default_temperature: f32,
+    /// `max_tokens` of a chat request that names none, so that a model that rambles ends.
+    pub default_max_tokens: u32,
+    /// What one connection may cost.
+    pub limits: Limits,
+    /// The WebSocket endpoint.
+    pub websocket: WebSocket,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            admin_listen: SocketAddr::from(([127, 0, 0, 1], 9080)),
+            auth: Endpoint::local(8181),
+            router: Endpoint::local(8281),
+            max_body_bytes: 4 * 1024 * 1024,
+            request_timeout: Duration::from_secs(600),
+            default_temperature: 0.7,
+            default_max_tokens: 4096,
+            limits: Limits::default(),
+            websocket: WebSocket::default(),
+        }
+    }
+}
+
+/// `[gateway.websocket]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebSocket {
+    /// Time from the handshake to a whole request; an idle socket is closed after it.
+    #[serde(with = "humantime_serde")]
+    pub request_timeout: Duration,
+    /// Largest message.
+    pub max_message_bytes: usize,
+}
+
+impl Default for WebSocket {
+    fn default() -> Self {
+        Self { request_timeout: Duration::from_secs(30), max_message_bytes: 1024 * 1024 }
+    }
+}

@@ -1,0 +1,70 @@
+//! Errors as HTTP answers, in the one form that every SDK reads.
+
+use std::sync::Arc;
+
+use axum::response::{IntoResponse, Response};
+use fathom_api::error::{ErrorBody, ErrorObject};
+use fathom_proto::{Error, ErrorCode};
+use http::{HeaderValue, StatusCode, header};
+
+/// A failed request.
+#[derive(Debug)]
+pub struct ApiError(pub Error);
+
+/// Left on an error answer for the request's log line; never sent.
+#[derive(Clone)]
+pub struct ErrorNote(pub Arc<Error>);
+
+impl ApiError {
+    /// An error with a code and a public message.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self(Error::new(code, message))
+    }
+
+    /// A refused request whose field `param` is at fault.
+    pub fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self(Error::invalid(param, message))
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let Self(error) = self;
+        let status = StatusCode::from_u16(error.code.row().http)
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(body(&error))).into_response();
+        let headers = response.headers_mut();
+        if error.code == ErrorCode::Unauthenticated {
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"fathom\""),
+            );
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
+            // Less than a second would round to "at once".
+            let seconds = error.retry_after.map_or(1, |delay| delay.as_secs_f64().ceil().max(1.0) as u64);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response.extensions_mut().insert(ErrorNote(Arc::new(error)));
+        response
+    }
+}
+
+/// The body with its four keys.
+pub fn body(error: &Error) -> ErrorBody<'_> {
+    let row = error.code.row();
+    ErrorBody {
+        error: ErrorObject {
+            message: error.message.as_str().into(),
+            kind: row.kind.into(),
+            param: error.param.as_deref().map(Into::into),
+            code: Some(row.name.into()),
+        },
+    }
+}

@@ -1,0 +1,85 @@
+//! JSON bodies, read so that the caller learns where one is wrong.
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, Request};
+use fathom_proto::ErrorCode;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
+use serde::de::DeserializeOwned;
+
+use crate::error::ApiError;
+
+/// A JSON body.
+pub struct Json<T>(pub T);
+
+impl<S, T> FromRequest<S> for Json<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        if !is_json(request.headers()) {
+            return Err(ApiError::new(
+                ErrorCode::UnsupportedMediaType,
+                "the body must be JSON; send `Content-Type: application/json`",
+            ));
+        }
+        let body = Bytes::from_request(request, state).await.map_err(unreadable)?;
+        parse(&body).map(Self)
+    }
+}
+
+/// Reads JSON; the error names the field.
+pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let problem = without_position(error.inner());
+        if path == "." {
+            ApiError::new(ErrorCode::InvalidRequest, format!("the body is not valid: {problem}"))
+        } else {
+            let message = format!("`{path}` is not valid: {problem}");
+            ApiError::invalid(path, message)
+        }
+    })?;
+    json.end().map_err(|_| {
+        ApiError::new(ErrorCode::InvalidRequest, "the body goes on after the end of its JSON")
+    })?;
+    Ok(value)
+}
+
+/// serde's text repeats a rejected string, which may be a prompt; what is left says enough.
+fn without_position(error: &serde_json::Error) -> String {
+    let at = format!("line {} column {}", error.line(), error.column());
+    if !error.is_data() {
+        return format!("it is no JSON at {at}");
+    }
+    let text = error.to_string();
+    let text = text.strip_suffix(&format!(" at {at}")).unwrap_or(&text);
+    match text.strip_prefix("invalid type: string ").and_then(|rest| rest.rsplit_once(", expected ")) {
+        Some((_, expected)) => format!("a string, expected {expected}"),
+        None => text.to_owned(),
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(Ok(value)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else {
+        return false;
+    };
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+fn unreadable(rejection: BytesRejection) -> ApiError {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        ApiError::new(
+            ErrorCode::PayloadTooLarge,
+            "the body is larger than this server accepts; send a smaller one",
+        )
+    } else {
+        ApiError::new(ErrorCode::InvalidRequest, "the body ended before it was whole")
+    }
+}

@@ -1,0 +1,50 @@
+//! The public edge: OpenAI's and DeepSeek's API over REST, server-sent events and WebSocket.
+//! It checks who calls and what they ask, hands the request to the router and turns the answer
+//! into the caller's format. It holds no state that outlives a request.
+//!
+//! # Layout
+//!
+//! - [`routes`]: the table of routes, each with the policy that guards it; a file per endpoint
+//! - [`policy`]: who may call a route
+//! - [`generation`]: one generation with its deadline, its counts and its end
+//! - [`request`]: checks a request's fields and makes the domain's request of them
+//! - [`json`]: reads a JSON body, and says where it is wrong
+//! - [`event_stream`]: a generation as server-sent events
+//! - [`record`]: the id of a request, its log line and its metrics
+//! - [`error`]: errors as HTTP answers
+
+use std::sync::Arc;
+
+use fathom_kit::shutdown::Shutdown;
+use fathom_proto::catalog::Catalog;
+use fathom_proto::identity::Identity;
+use fathom_proto::inference::Inference;
+
+pub mod config;
+mod error;
+mod event_stream;
+mod generation;
+mod json;
+mod metrics;
+mod policy;
+mod record;
+mod request;
+mod routes;
+
+pub use config::Config;
+pub use routes::routes;
+
+/// What the handlers need; clones share it.
+#[derive(Clone)]
+pub struct Gateway {
+    /// Knows who calls.
+    pub identity: Arc<dyn Identity>,
+    /// Generates.
+    pub inference: Arc<dyn Inference>,
+    /// Knows the models.
+    pub catalog: Arc<dyn Catalog>,
+    /// Limits and defaults.
+    pub config: Arc<Config>,
+    /// Ends streams that outlive the process's deadline.
+    pub shutdown: Shutdown,
+}

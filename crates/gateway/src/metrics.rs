@@ -1,0 +1,12 @@
+//! Names of the gateway's metrics.
+
+/// Requests ended, by `route` and `status`.
+pub const REQUESTS: &str = "fathom_gateway_requests_total";
+/// Seconds from a request's header to the end of its answer, by `route`.
+pub const DURATION: &str = "fathom_gateway_request_duration_seconds";
+/// Seconds from a request's header to the first generated text, by `model`.
+pub const FIRST_TOKEN: &str = "fathom_gateway_first_token_seconds";
+/// Tokens, by `model` and `kind` (`prompt`, `completion`).
+pub const TOKENS: &str = "fathom_gateway_tokens_total";
+/// Requests begun and not ended.
+pub const IN_FLIGHT: &str = "fathom_gateway_requests_in_flight";

@@ -1,0 +1,225 @@
+//! What is known of a request, and the one log line and the metrics it leaves when it ends.
+//! Ends are counted when the *answer* ends, so that a stream is measured whole. Nothing of what a
+//! caller wrote is in it: no prompt, no text, no credential.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use ::metrics::{counter, gauge, histogram};
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request};
+use axum::middleware::Next;
+use axum::response::Response;
+use bytes::Bytes;
+use fathom_kit::server::Peer;
+use fathom_proto::ErrorCode;
+use fathom_proto::id::{ModelId, RequestId};
+use fathom_proto::identity::Principal;
+use fathom_proto::inference::Usage;
+use http::{HeaderName, HeaderValue};
+use http_body::{Frame, SizeHint};
+use tokio::time::Instant;
+
+use crate::error::ErrorNote;
+use crate::metrics;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The layer around every route: gives the request its id and its record, and ends the record
+/// with the answer's body.
+pub async fn layer(mut request: Request, next: Next) -> Response {
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let peer = request.extensions().get::<Peer>().and_then(|peer| peer.0);
+    let method = request.method().to_string();
+    let record = Record::begin(format!("{method} {route}"), peer.map(|peer| peer.ip().to_string()));
+    request.extensions_mut().insert(record.clone());
+    let mut ending = Ending { record, complete: false };
+
+    let mut response = next.run(request).await;
+
+    let mut details = ending.record.details();
+    details.status = Some(response.status().as_u16());
+    if let Some(ErrorNote(error)) = response.extensions_mut().remove::<ErrorNote>() {
+        details.error = Some(error.code);
+        error.log_cause(Some(&ending.record.0.id));
+    }
+    drop(details);
+    if let Ok(id) = HeaderValue::from_str(ending.record.id().as_str()) {
+        response.headers_mut().insert(X_REQUEST_ID, id);
+    }
+    ending.complete = http_body::Body::is_end_stream(response.body());
+    response.map(|body| Body::new(RecordedBody { body, ending }))
+}
+
+/// A running request; clones share it.
+#[derive(Clone)]
+pub struct Record(Arc<Inner>);
+
+struct Inner {
+    id: RequestId,
+    route: String,
+    peer: Option<String>,
+    begun: Instant,
+    details: Mutex<Details>,
+}
+
+#[derive(Default)]
+struct Details {
+    status: Option<u16>,
+    error: Option<ErrorCode>,
+    caller: Option<(String, String)>,
+    model: Option<ModelId>,
+    first_token: Option<Instant>,
+    usage: Option<Usage>,
+}
+
+impl Record {
+    fn begin(route: String, peer: Option<String>) -> Self {
+        gauge!(metrics::IN_FLIGHT).increment(1);
+        Self(Arc::new(Inner {
+            id: RequestId::generate(),
+            route,
+            peer,
+            begun: Instant::now(),
+            details: Mutex::default(),
+        }))
+    }
+
+    /// The record of one request on a socket, with an id of its own.
+    pub fn on_socket(&self) -> Ending {
+        let record = Self::begin("WS /v1/stream".to_owned(), self.0.peer.clone());
+        Ending { record, complete: false }
+    }
+
+    /// The id that the caller is told.
+    pub fn id(&self) -> &RequestId {
+        &self.0.id
+    }
+
+    /// Who calls.
+    pub fn set_caller(&self, principal: &Principal) {
+        let caller = (principal.tenant.to_string(), principal.subject.clone());
+        self.details().caller = Some(caller);
+    }
+
+    /// The model that generates; only names that the router accepted, so that labels are bounded.
+    pub fn set_model(&self, model: ModelId) {
+        self.details().model = Some(model);
+    }
+
+    /// Text was generated.
+    pub fn token(&self) {
+        self.details().first_token.get_or_insert_with(Instant::now);
+    }
+
+    /// Tokens so far.
+    pub fn set_usage(&self, usage: Usage) {
+        self.details().usage = Some(usage);
+    }
+
+    /// The request failed after its status was sent, or without one.
+    pub fn set_error(&self, code: ErrorCode) {
+        self.details().error = Some(code);
+    }
+
+    fn details(&self) -> MutexGuard<'_, Details> {
+        // Every write is one assignment, so a panic elsewhere leaves nothing half done.
+        self.0.details.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends a record when it is dropped: at the end of the answer, or when the caller goes away.
+pub struct Ending {
+    /// The record to end.
+    pub record: Record,
+    /// Whether all of the answer was handed over.
+    pub complete: bool,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let Inner { id, route, peer, begun, .. } = &*self.record.0;
+        let details = std::mem::take(&mut *self.record.details());
+        let outcome = match details.error {
+            Some(code) => code.row().name,
+            None if self.complete => "ok",
+            None => ErrorCode::Cancelled.row().name,
+        };
+        let status = match details.status {
+            Some(status) if self.complete || details.error.is_some() => status,
+            _ => details.error.unwrap_or(ErrorCode::Cancelled).row().http,
+        };
+        let duration = begun.elapsed();
+        let first_token = details.first_token.map(|at| at.duration_since(*begun));
+        let (tenant, caller) = details.caller.unzip();
+        gauge!(metrics::IN_FLIGHT).decrement(1);
+        counter!(metrics::REQUESTS, "route" => route.clone(), "status" => status.to_string()).increment(1);
+        histogram!(metrics::DURATION, "route" => route.clone()).record(duration);
+        if let Some(model) = &details.model {
+            let model = model.to_string();
+            if let Some(first_token) = first_token {
+                histogram!(metrics::FIRST_TOKEN, "model" => model.clone()).record(first_token);
+            }
+            if let Some(usage) = details.usage {
+                counter!(metrics::TOKENS, "model" => model.clone(), "kind" => "prompt")
+                    .increment(usage.prompt_tokens.into());
+                counter!(metrics::TOKENS, "model" => model, "kind" => "completion")
+                    .increment(usage.completion_tokens.into());
+            }
+        }
+        tracing::info!(
+            request.id = %id,
+            request.route = %route,
+            request.status = status,
+            request.outcome = outcome,
+            peer.ip = peer.as_deref(),
+            tenant.id = tenant.as_deref(),
+            caller.id = caller.as_deref(),
+            model.id = details.model.as_ref().map(ModelId::as_str),
+            prompt_tokens = details.usage.map(|usage| usage.prompt_tokens),
+            completion_tokens = details.usage.map(|usage| usage.completion_tokens),
+            first_token_ms = first_token.map(|time| time.as_secs_f64() * 1000.0),
+            duration_ms = duration.as_secs_f64() * 1000.0,
+            "request ended"
+        );
+    }
+}
+
+/// An answer's body that ends the record with its last byte.
+struct RecordedBody {
+    body: Body,
+    ending: Ending,
+}
+
+impl http_body::Body for RecordedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(frame) = &polled {
+            // hyper does not poll past the last frame of a body whose length it knows.
+            self.ending.complete = match frame {
+                None => true,
+                Some(Ok(_)) => self.body.is_end_stream(),
+                Some(Err(_)) => false,
+            };
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

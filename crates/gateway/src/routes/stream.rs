@@ -1,0 +1,233 @@
+//! `GET /v1/stream`: one generation over a WebSocket. The client says who it is and what it wants,
+//! the server streams the text and closes; whoever reads until the close has the whole answer.
+//!
+//! Close codes (RFC 6455, section 7.4.1): 1000 complete, 1001 the server goes down, 1008 the
+//! request is refused, 1011 it failed, 1013 no capacity now.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::response::{IntoResponse, Response};
+use axum::Extension;
+use fathom_api::stream::{ClientMessage, ServerMessage, StreamRequest};
+use fathom_api::usage::Usage;
+use fathom_proto::identity::{Principal, Scope};
+use fathom_proto::{Error, ErrorCode};
+use futures::StreamExt;
+use http::HeaderMap;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::Gateway;
+use crate::error::{self, ApiError};
+use crate::event_stream::{finish_reason, to_json};
+use crate::generation::{Generation, Piece};
+use crate::policy::{authenticate, bearer, strip_bearer};
+use crate::record::{Ending, Record};
+use crate::{json, request};
+
+/// How long a client gets to answer our close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Answers the handshake. A credential in the header is checked before the upgrade.
+pub async fn upgrade(
+    State(gateway): State<Gateway>,
+    Extension(record): Extension<Record>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    let upgrade = upgrade.map_err(|_| {
+        ApiError::new(ErrorCode::InvalidRequest, "this route is a WebSocket; send a handshake")
+    })?;
+    let principal = match bearer(&headers) {
+        Some(bearer) => {
+            Some(authenticate(&gateway, Some(bearer), Scope::Inference, Some(&record)).await?)
+        }
+        None => None,
+    };
+    let max_message_bytes = gateway.config.websocket.max_message_bytes;
+    let hold = gateway.shutdown.hold();
+    let ending = record.on_socket();
+    Ok(upgrade
+        .max_message_size(max_message_bytes)
+        .max_frame_size(max_message_bytes)
+        .on_upgrade(async move |socket| {
+            // axum spawns this future; the token makes shutdown wait for it.
+            let _hold = hold;
+            Session { socket, gateway, ending }.run(principal).await;
+        })
+        .into_response())
+}
+
+struct Session {
+    socket: WebSocket,
+    gateway: Gateway,
+    ending: Ending,
+}
+
+/// How an exchange ends before its answer does.
+enum Break {
+    /// The client is gone; there is nobody to tell.
+    Gone,
+    /// The server goes down and nothing was begun.
+    Drained,
+    /// The request is refused or failed.
+    Failed(Error),
+}
+
+impl From<ApiError> for Break {
+    fn from(error: ApiError) -> Self {
+        Self::Failed(error.0)
+    }
+}
+
+impl From<axum::Error> for Break {
+    /// Writing fails when the client is gone.
+    fn from(_: axum::Error) -> Self {
+        Self::Gone
+    }
+}
+
+impl Session {
+    async fn run(mut self, principal: Option<Principal>) {
+        match self.exchange(principal).await {
+            Ok(()) => {
+                self.ending.complete = true;
+                self.close(close_code::NORMAL, "").await;
+            }
+            Err(Break::Gone) => {}
+            Err(Break::Drained) => {
+                self.ending.record.set_error(ErrorCode::ShuttingDown);
+                self.close(close_code::AWAY, "this server is going down").await;
+            }
+            Err(Break::Failed(error)) => {
+                self.ending.record.set_error(error.code);
+                error.log_cause(Some(self.ending.record.id()));
+                let message = ServerMessage::Error {
+                    status: error.code.row().http,
+                    error: error::body(&error).error,
+                };
+                if self.send(&message).await.is_ok() {
+                    self.close(close_code_of(error.code), error.code.row().name).await;
+                }
+            }
+        }
+    }
+
+    async fn exchange(&mut self, principal: Option<Principal>) -> Result<(), Break> {
+        let deadline = Instant::now() + self.gateway.config.websocket.request_timeout;
+        let principal = match principal {
+            Some(principal) => principal,
+            None => self.authenticate(deadline).await?,
+        };
+        let request = match self.receive(deadline).await? {
+            ClientMessage::Request(request) => request,
+            ClientMessage::Auth { .. } => return Err(invalid("`auth` was sent already; send `request`")),
+        };
+        self.generate(&principal, request).await
+    }
+
+    async fn authenticate(&mut self, deadline: Instant) -> Result<Principal, Break> {
+        let ClientMessage::Auth { token } = self.receive(deadline).await? else {
+            let message = "the first message must be {\"type\": \"auth\", \"token\": \"Bearer …\"}";
+            return Err(ApiError::new(ErrorCode::Unauthenticated, message).into());
+        };
+        let record = &self.ending.record;
+        Ok(authenticate(&self.gateway, strip_bearer(&token), Scope::Inference, Some(record)).await?)
+    }
+
+    async fn generate(&mut self, principal: &Principal, request: StreamRequest) -> Result<(), Break> {
+        let request = request::from_stream(request, &self.gateway.config)?;
+        let record = self.ending.record.clone();
+        let gateway = self.gateway.clone();
+        let mut generation = tokio::select! {
+            started = Generation::start(&gateway, principal, &record, request) => {
+                started.map_err(Break::Failed)?
+            }
+            interrupted = self.interruption() => return Err(interrupted),
+        };
+        loop {
+            let piece = tokio::select! {
+                piece = generation.next() => piece,
+                interrupted = self.interruption() => return Err(interrupted),
+            };
+            match piece {
+                Some(Ok(Piece::Text(text))) => {
+                    self.send(&ServerMessage::Response { content: text.into() }).await?;
+                }
+                Some(Ok(Piece::End(reason, usage))) => {
+                    let usage = Usage::new(usage.prompt_tokens, usage.completion_tokens);
+                    let finish_reason = finish_reason(reason);
+                    self.send(&ServerMessage::Done { usage, finish_reason }).await?;
+                    return Ok(());
+                }
+                Some(Err(error)) => return Err(Break::Failed(error)),
+                None => return Err(Break::Gone),
+            }
+        }
+    }
+
+    /// The next message, unless the process drains: a socket on which nothing has begun is not
+    /// worth waiting for.
+    async fn receive(&mut self, deadline: Instant) -> Result<ClientMessage, Break> {
+        loop {
+            let shutdown = self.gateway.shutdown.clone();
+            let received = tokio::select! {
+                biased;
+                () = shutdown.draining() => return Err(Break::Drained),
+                received = timeout_at(deadline, self.socket.recv()) => received,
+            };
+            match received {
+                Err(_) => return Err(invalid("no request came within the time allowed")),
+                Ok(Some(Ok(Message::Text(text)))) => return Ok(json::parse(text.as_bytes())?),
+                Ok(Some(Ok(Message::Binary(_)))) => {
+                    return Err(invalid("messages must be text with JSON in it"));
+                }
+                Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {}
+                Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) => return Err(Break::Gone),
+            }
+        }
+    }
+
+    /// Completes when the client breaks into a running generation, by leaving or by speaking.
+    async fn interruption(&mut self) -> Break {
+        loop {
+            match self.socket.recv().await {
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Text(_) | Message::Binary(_))) => {
+                    return invalid("a request is running; open a socket for each request");
+                }
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return Break::Gone,
+            }
+        }
+    }
+
+    async fn send(&mut self, message: &ServerMessage<'_>) -> Result<(), axum::Error> {
+        let text = String::from_utf8_lossy(&to_json(message)).into_owned();
+        self.socket.send(Message::Text(text.into())).await
+    }
+
+    /// Closes, and waits for the client's close so that it sees a clean end.
+    async fn close(&mut self, code: u16, reason: &'static str) {
+        let frame = CloseFrame { code, reason: reason.into() };
+        if self.socket.send(Message::Close(Some(frame))).await.is_ok() {
+            let answered = async { while let Some(Ok(_)) = self.socket.recv().await {} };
+            // A client that does not answer loses nothing but this courtesy.
+            let _ = timeout(CLOSE_TIMEOUT, answered).await;
+        }
+    }
+}
+
+fn invalid(message: &str) -> Break {
+    ApiError::new(ErrorCode::InvalidRequest, message).into()
+}
+
+fn close_code_of(code: ErrorCode) -> u16 {
+    match code {
+        ErrorCode::ShuttingDown => close_code::AWAY,
+        ErrorCode::Overloaded | ErrorCode::Unavailable | ErrorCode::RateLimited => close_code::AGAIN,
+        code if code.row().http < 500 => close_code::POLICY,
+        _ => close_code::ERROR,
+    }
+}

@@ -1,0 +1,146 @@
+//! Layered configuration: defaults → file → environment → flags, with typed leaves.
+//!
+//! `FATHOM__GATEWAY__LISTEN=127.0.0.1:9000` sets `listen` of the table `[gateway]`.
+#![expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::error::Kind;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Why a configuration is refused. Processes exit with code 2 on it.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file named on the command line is not there.
+    #[error("the configuration file {} does not exist", .0.display())]
+    NoFile(PathBuf),
+    /// A key or value is wrong; the text names it and its source.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// Reads the configuration in its layers; `flags` holds what the command line sets.
+///
+/// # Errors
+/// [`ConfigError`] for a missing file, an unknown key or a value of the wrong type.
+pub fn load<T>(file: Option<&Path>, flags: impl Serialize) -> Result<T, ConfigError>
+where
+    T: Serialize + DeserializeOwned + Default,
+{
+    let mut figment = Figment::from(Serialized::defaults(T::default()));
+    if let Some(file) = file {
+        if !file.is_file() {
+            return Err(ConfigError::NoFile(file.to_owned()));
+        }
+        figment = figment.merge(Toml::file_exact(file));
+    }
+    figment
+        .merge(Env::prefixed("FATHOM__").split("__"))
+        .merge(Serialized::defaults(flags))
+        .extract()
+        .map_err(|error| ConfigError::Invalid(describe(error)))
+}
+
+/// The data folder of `fathom up`: `$FATHOM_HOME`, else `.fathom` here.
+#[must_use]
+pub fn home() -> PathBuf {
+    std::env::var_os("FATHOM_HOME").map_or_else(|| PathBuf::from(".fathom"), PathBuf::from)
+}
+
+/// One line for each thing that is wrong: the key, the problem, the source, and what would be
+/// right where that is known.
+fn describe(error: figment::Error) -> String {
+    let lines: Vec<String> = error.into_iter().map(|error| describe_one(&error)).collect();
+    lines.join("\n")
+}
+
+fn describe_one(error: &figment::Error) -> String {
+    let mut path = error.path.join(".");
+    let problem = match &error.kind {
+        Kind::UnknownField(name, known) => {
+            if !path.ends_with(name.as_str()) {
+                path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            }
+            match nearest(name, known) {
+                Some(near) => format!("unknown key; did you mean `{near}`?"),
+                None => format!("unknown key; known here: {}", known.join(", ")),
+            }
+        }
+        kind => kind.to_string(),
+    };
+    let source = error.metadata.as_ref().map(|metadata| match &metadata.source {
+        Some(source) => format!(" (in {source})"),
+        None => format!(" (in {})", metadata.name),
+    });
+    format!("`{path}`: {problem}{}", source.unwrap_or_default())
+}
+
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    known
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), *candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(2))
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Serialize, Deserialize, Default, Debug)]
+    #[serde(default, deny_unknown_fields)]
+    struct Config {
+        gateway: Gateway,
+    }
+
+    #[derive(Serialize, Deserialize, Default, Debug)]
+    #[serde(default, deny_unknown_fields)]
+    struct Gateway {
+        listen: String,
+        max_body_bytes: u32,
+    }
+
+    fn load_text(text: &str) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("fathom.toml");
+        std::fs::write(&path, text).unwrap();
+        load(Some(&path), BTreeMap::<String, String>::new())
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_the_nearest_one() {
+        let error = load_text("[gateway]\nlisen = 'x'").unwrap_err().to_string();
+        assert!(error.starts_with("`gateway.lisen`: unknown key; did you mean `listen`?"), "{error}");
+        assert!(error.contains("fathom.toml"), "{error}");
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_refused_with_its_key() {
+        let error = load_text("[gateway]\nmax_body_bytes = 'many'").unwrap_err().to_string();
+        assert!(error.starts_with("`gateway.max_body_bytes`: "), "{error}");
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("fathom.toml");
+        std::fs::write(&path, "[gateway]\nlisten = 'file'").unwrap();
+        let flags = BTreeMap::from([("gateway", BTreeMap::from([("listen", "flag")]))]);
+        let config: Config = load(Some(&path), flags).unwrap();
+        assert_eq!(config.gateway.listen, "flag");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = load::<Config>(Some(Path::new("/no/such.toml")), ()).unwrap_err();
+        assert_eq!(error.to_string(), "the configuration file /no/such.toml does not exist");
+    }
+}

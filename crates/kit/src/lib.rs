@@ -1,0 +1,21 @@
+//! Plumbing that every service has in the same way. It knows no service and no domain.
+//!
+//! # Layout
+//!
+//! - [`config`]: layered configuration with errors that name the key; the only reader of the
+//!   environment
+//! - [`net`]: addresses to listen on and endpoints to call, TCP or Unix socket
+//! - [`server`]: the accept loop that serves HTTP/1.1, HTTP/2 and so gRPC
+//! - [`shutdown`]: draining, its deadline, and the tasks that shutdown waits for
+//! - [`admin`] and [`readiness`]: `/livez`, `/readyz`, `/metrics`
+//! - [`telemetry`]: log lines and the metrics recorder
+//! - [`database`]: the pool, with the migrations of `migrations/` applied
+
+pub mod admin;
+pub mod config;
+pub mod database;
+pub mod net;
+pub mod readiness;
+pub mod server;
+pub mod shutdown;
+pub mod telemetry;

@@ -1,0 +1,164 @@
+//! Where to listen and what to call: TCP between machines, Unix sockets inside one.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::net::{TcpListener, UnixListener};
+use tonic::transport::Channel;
+
+/// Where a server listens: `HOST:PORT` or `unix:PATH`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum ListenAddress {
+    /// A TCP port; port 0 lets the system choose.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl ListenAddress {
+    /// Opens the port.
+    ///
+    /// # Errors
+    /// The system's error, with the address in its text.
+    pub fn bind(&self) -> io::Result<Listener> {
+        let bound = match self {
+            Self::Tcp(address) => std::net::TcpListener::bind(address).and_then(|listener| {
+                listener.set_nonblocking(true)?;
+                TcpListener::from_std(listener).map(Listener::Tcp)
+            }),
+            Self::Unix(path) => {
+                // A socket that a killed process left behind would block the address for ever.
+                match std::fs::remove_file(path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                    _ => UnixListener::bind(path).map(|listener| Listener::Unix(listener, path.clone())),
+                }
+            }
+        };
+        bound.map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {self}: {error}")))
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return Ok(Self::Unix(path.into()));
+        }
+        text.parse().map(Self::Tcp).map_err(|_| {
+            format!("`{text}` is no address to listen on; write IP:PORT, as in 127.0.0.1:8080, or unix:PATH")
+        })
+    }
+}
+
+impl TryFrom<String> for ListenAddress {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<ListenAddress> for String {
+    fn from(address: ListenAddress) -> Self {
+        address.to_string()
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// An open port.
+#[derive(Debug)]
+pub enum Listener {
+    /// TCP.
+    Tcp(TcpListener),
+    /// Unix socket, with its path.
+    Unix(UnixListener, PathBuf),
+}
+
+impl Listener {
+    /// What a client on this machine calls to reach the listener.
+    ///
+    /// # Errors
+    /// The system's, when the socket is gone.
+    pub fn endpoint(&self) -> io::Result<Endpoint> {
+        Ok(match self {
+            Self::Tcp(listener) => Endpoint(format!("http://{}", listener.local_addr()?)),
+            Self::Unix(_, path) => Endpoint(format!("unix:{}", path.display())),
+        })
+    }
+}
+
+/// What to call: `http://HOST:PORT` or `unix:PATH`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Endpoint(String);
+
+impl Endpoint {
+    /// A port of this machine.
+    #[must_use]
+    pub fn local(port: u16) -> Self {
+        Self(format!("http://127.0.0.1:{port}"))
+    }
+
+    /// A gRPC channel that connects when it is first used, and again whenever it must.
+    ///
+    /// # Errors
+    /// A text, when the address cannot be a URI.
+    pub fn channel(&self) -> Result<Channel, String> {
+        let endpoint = tonic::transport::Endpoint::from_shared(self.0.clone())
+            .map_err(|error| format!("`{}` is no endpoint: {error}", self.0))?;
+        Ok(endpoint
+            .connect_timeout(Duration::from_secs(5))
+            .tcp_nodelay(true)
+            // A peer that hangs without closing is found out by pings.
+            .http2_keep_alive_interval(Duration::from_secs(5))
+            .keep_alive_timeout(Duration::from_secs(5))
+            .connect_lazy())
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("http://") || text.starts_with("unix:") {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("`{text}` is no endpoint; write http://HOST:PORT or unix:PATH"))
+        }
+    }
+}
+
+impl TryFrom<String> for Endpoint {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Endpoint> for String {
+    fn from(endpoint: Endpoint) -> Self {
+        endpoint.0
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

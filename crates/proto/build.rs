@@ -1,0 +1,19 @@
+//! Compiles `proto/` with protox, so that no protoc is needed on the machine.
+
+use std::path::Path;
+
+const FILES: &[&str] = &[
+    "fathom/auth/v1/auth.proto",
+    "fathom/inference/v1/inference.proto",
+    "fathom/router/v1/router.proto",
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    println!("cargo::rerun-if-changed={}", root.display());
+    let descriptors = protox::compile(FILES, [&root])?;
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! The ports over gRPC: for each a client that implements the port, and a server that serves
+//! whatever implements it. A service and its remote twin are thus interchangeable.
+
+mod catalog;
+mod identity;
+mod inference;
+mod registry;
+mod status;
+
+pub use catalog::{CatalogClient, CatalogServer};
+pub use identity::{IdentityClient, IdentityServer};
+pub use inference::{InferenceClient, InferenceServer};
+pub use registry::{RegistryClient, RegistryServer};
+
+/// Largest message of an internal call, in bytes, either way; above the gateway's largest body,
+/// so that a prompt the edge accepts is never refused further in.
+pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;

@@ -1,0 +1,92 @@
+//! Errors across gRPC: the code travels as `ErrorInfo` (google.rpc error details), so that the
+//! caller gets the same [`Error`] back without reading text.
+
+use std::collections::HashMap;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::{Error, ErrorCode};
+
+const DOMAIN: &str = "fathom";
+const PARAM: &str = "param";
+
+impl From<Error> for Status {
+    /// The cause stays here, in the log of the process where it happened.
+    fn from(error: Error) -> Self {
+        error.log_cause(None);
+        let row = error.code.row();
+        let metadata: HashMap<String, String> =
+            error.param.into_iter().map(|param| (PARAM.to_owned(), param)).collect();
+        let mut details = ErrorDetails::with_error_info(row.name, DOMAIN, metadata);
+        if error.retry_after.is_some() {
+            details.set_retry_info(error.retry_after);
+        }
+        Self::with_error_details(row.grpc, error.message, details)
+    }
+}
+
+impl From<Status> for Error {
+    fn from(status: Status) -> Self {
+        let details = status.get_error_details();
+        let Some(info) = details.error_info().filter(|info| info.domain == DOMAIN) else {
+            return from_transport(status);
+        };
+        let code = ErrorCode::from_name(&info.reason).unwrap_or(ErrorCode::Internal);
+        Self {
+            param: info.metadata.get(PARAM).cloned(),
+            retry_after: details.retry_info().and_then(|retry| retry.retry_delay),
+            ..Self::new(code, status.message())
+        }
+    }
+}
+
+/// A status that tonic or the network made. Its text may hold addresses, so it becomes the cause.
+fn from_transport(status: Status) -> Error {
+    let (code, message) = match status.code() {
+        Code::Cancelled => (ErrorCode::Cancelled, "the call was cancelled"),
+        Code::DeadlineExceeded => (ErrorCode::DeadlineExceeded, "the deadline passed"),
+        Code::Unavailable => (ErrorCode::Unavailable, "the service is not reachable"),
+        Code::Unknown => (ErrorCode::WorkerFailed, "the connection broke"),
+        Code::OutOfRange | Code::ResourceExhausted => {
+            (ErrorCode::PayloadTooLarge, "the message is too large")
+        }
+        _ => (ErrorCode::Internal, "internal error"),
+    };
+    Error { source: Some(Box::new(status)), ..Error::new(code, message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn every_error_survives_the_wire() {
+        for code in ErrorCode::ALL {
+            let sent = Error::invalid("max_tokens", "must be positive");
+            let sent = Error { code, ..sent }.retry_after(Duration::from_secs(3));
+            let status = Status::from(sent);
+            assert_eq!(status.code(), code.row().grpc);
+            let received = Error::from(status);
+            assert_eq!(received.code, code);
+            assert_eq!(received.message, "must be positive");
+            assert_eq!(received.param.as_deref(), Some("max_tokens"));
+            assert_eq!(received.retry_after, Some(Duration::from_secs(3)));
+        }
+    }
+
+    #[test]
+    fn a_cause_never_crosses() {
+        let status = Status::from(Error::internal("password=hunter2"));
+        assert!(!format!("{status:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_network_failure_shows_no_address() {
+        let error = Error::from(Status::unavailable("tcp connect error 10.0.0.7:8381"));
+        assert_eq!(error.code, ErrorCode::Unavailable);
+        assert_eq!(error.to_string(), "the service is not reachable");
+    }
+}

@@ -1,0 +1,35 @@
+//! The port where workers say what they serve. The router implements it.
+
+use std::time::Duration;
+
+use crate::Error;
+use crate::catalog::Deployment;
+use crate::id::{ModelId, WorkerId};
+
+/// Knows the workers that are up.
+#[tonic::async_trait]
+pub trait Registry: Send + Sync {
+    /// Adds a worker or renews its lease; idempotent.
+    async fn register(&self, announcement: Announcement) -> Result<Lease, Error>;
+
+    /// Takes a worker out at once; running generations go on.
+    async fn deregister(&self, worker: &WorkerId) -> Result<(), Error>;
+}
+
+/// What a worker says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// The same for the worker's whole life.
+    pub worker: WorkerId,
+    /// Where it serves: `http://HOST:PORT` or `unix:PATH`.
+    pub endpoint: String,
+    /// What it serves.
+    pub models: Vec<(ModelId, Deployment)>,
+}
+
+/// The worker is forgotten unless it registers again within `duration`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Time from the registration on.
+    pub duration: Duration,
+}

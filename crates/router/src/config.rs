@@ -1,0 +1,37 @@
+//! `[router]`
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use fathom_kit::net::ListenAddress;
+use serde::{Deserialize, Serialize};
+
+/// `[router]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where gRPC is served.
+    pub listen: ListenAddress,
+    /// Where probes and metrics are served.
+    pub admin_listen: SocketAddr,
+    /// URL of the database with the table of models; absent: the one of the whole installation.
+    pub database: Option<String>,
+    /// How long a worker counts as up after it last said so. Shorter finds a dead worker sooner,
+    /// longer forgives a slow network; workers renew after a third of it.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
+    /// Most workers at a time; further ones are refused.
+    pub max_workers: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: ListenAddress::Tcp((Ipv4Addr::LOCALHOST, 8281).into()),
+            admin_listen: (Ipv4Addr::LOCALHOST, 9281).into(),
+            database: None,
+            lease: Duration::from_secs(10),
+            max_workers: 10_000,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What can go wrong in the router, by situation.
+
+use std::time::Duration;
+
+use fathom_proto::ErrorCode;
+use fathom_proto::id::ModelId;
+
+/// Why the router does not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The table of models has no such row.
+    #[error("the model `{model}` does not exist; list the models to see which do")]
+    ModelNotFound {
+        /// The name asked for.
+        model: ModelId,
+    },
+    /// The model exists and nothing that serves it is up.
+    #[error("no worker serves `{model}` at the moment")]
+    NoWorker {
+        /// The name asked for.
+        model: ModelId,
+    },
+    /// The worker was lost while it generated, or ended the stream before its end.
+    #[error("the worker failed before the generation was complete")]
+    WorkerLost {
+        /// What the connection said; absent when the stream just ended.
+        #[source]
+        source: Option<Box<fathom_proto::Error>>,
+    },
+    /// A worker announces itself in a way that cannot be used.
+    #[error("{problem}")]
+    Announcement {
+        /// The field at fault.
+        field: &'static str,
+        /// What is wrong with it and what would be right.
+        problem: String,
+    },
+    /// Every place in the registry is taken.
+    #[error("the registry is full with {max_workers} workers; raise `router.max_workers`")]
+    RegistryFull {
+        /// Its size.
+        max_workers: usize,
+    },
+    /// The table of models cannot be read.
+    #[error("the table of models cannot be read")]
+    Database(#[from] sqlx::Error),
+}
+
+/// When to come again if no worker is up: a restarted one needs about as long.
+const NO_WORKER_RETRY: Duration = Duration::from_secs(1);
+
+impl Error {
+    /// The row of the error table that it belongs to.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::ModelNotFound { .. } => ErrorCode::ModelNotFound,
+            Self::NoWorker { .. } => ErrorCode::Unavailable,
+            Self::WorkerLost { .. } => ErrorCode::WorkerFailed,
+            Self::Announcement { .. } => ErrorCode::InvalidRequest,
+            Self::RegistryFull { .. } => ErrorCode::Overloaded,
+            Self::Database(_) => ErrorCode::Internal,
+        }
+    }
+}
+
+impl From<Error> for fathom_proto::Error {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        let public = Self::new(error.code(), message);
+        match error {
+            Error::ModelNotFound { .. } => Self {
+                param: Some("model".to_owned()),
+                ..public
+            },
+            Error::NoWorker { .. } => public.retry_after(NO_WORKER_RETRY),
+            Error::WorkerLost { source } => Self {
+                source: source.map(|source| source as _),
+                ..public
+            },
+            Error::Announcement { field, .. } => Self {
+                param: Some(field.to_owned()),
+                ..public
+            },
+            Error::RegistryFull { .. } => public,
+            Error::Database(_) => Self::internal(error),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The router: which models there are, which workers are up, and which of them serves a request.
+//!
+//! It owns the table of models and the registry of workers. It reads no prompt and holds no
+//! connection of a client: the gateway calls it, it calls workers, and every stream passes
+//! through it.
+//!
+//! # Layout
+//!
+//! - [`Router`]: the service; implements the ports `Inference`, `Catalog` and `Registry`
+//! - [`Config`] (`config`): the table `[router]`
+//! - `models`: the rows of the model table, kept in memory
+//! - `registry`: the workers that are up, their leases and connections
+//!   - `connection`: one worker, and how many streams it runs
+//! - `dispatch`: sends a request to the least loaded worker
+//!   - `balance`: which one that is
+//!   - `settled`: the worker's stream, watched until it ends
+//! - `catalog`: the models with what serves them now
+//! - [`Error`] (`error`), `metrics`
+
+mod balance;
+mod catalog;
+mod config;
+mod connection;
+mod dispatch;
+mod error;
+mod metrics;
+mod models;
+mod registry;
+mod router;
+mod settled;
+
+pub use config::Config;
+pub use error::Error;
+pub use router::Router;

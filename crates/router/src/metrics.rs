@@ -1,0 +1,11 @@
+//! Names of what the router measures.
+
+/// Gauge: workers in the registry.
+pub(crate) const WORKERS: &str = "fathom_router_workers";
+
+/// Gauge by `model`: streams that workers run.
+pub(crate) const IN_FLIGHT: &str = "fathom_router_in_flight";
+
+/// Counter by `model` and `outcome`: requests sent to a worker and over. The outcome is
+/// `finished`, `dropped` (the caller went away) or the name of an error code.
+pub(crate) const DISPATCHES_TOTAL: &str = "fathom_router_dispatches_total";

@@ -1,0 +1,155 @@
+//! The table behind the registry's lock: workers by id and by model.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use fathom_proto::catalog::Deployment;
+use fathom_proto::id::{ModelId, WorkerId};
+use fathom_proto::registry::Announcement;
+use tokio::time::Instant;
+
+use crate::balance::least_loaded;
+use crate::connection::{Connection, Load};
+use crate::metrics;
+
+/// Workers, and which of them serve a model.
+#[derive(Default)]
+pub(super) struct Table {
+    workers: HashMap<WorkerId, Worker>,
+    serving: HashMap<ModelId, Vec<WorkerId>>,
+    turn: usize,
+}
+
+/// One registered worker.
+pub(super) struct Worker {
+    pub announcement: Announcement,
+    pub connection: Arc<Connection>,
+    /// `None`: never.
+    pub expires: Option<Instant>,
+}
+
+impl Worker {
+    fn is_live(&self, now: Instant) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
+}
+
+impl Table {
+    pub fn len(&self) -> usize {
+        self.workers.len()
+    }
+
+    pub fn contains(&self, worker: &WorkerId) -> bool {
+        self.workers.contains_key(worker)
+    }
+
+    /// Renews the lease of a worker that says what it said before; false if there is none.
+    pub fn renew(&mut self, announcement: &Announcement, expires: Option<Instant>) -> bool {
+        let known = self.workers.get_mut(&announcement.worker);
+        known
+            .filter(|worker| worker.announcement == *announcement)
+            .is_some_and(|worker| {
+                worker.expires = expires;
+                true
+            })
+    }
+
+    /// The connection of the announced worker, if it is known at that address.
+    pub fn connection(&self, announcement: &Announcement) -> Option<Arc<Connection>> {
+        let known = self.workers.get(&announcement.worker)?;
+        (known.announcement.endpoint == announcement.endpoint).then(|| known.connection.clone())
+    }
+
+    /// Adds a worker in place of the one with its id.
+    pub fn insert(&mut self, worker: Worker) {
+        let id = worker.announcement.worker.clone();
+        self.remove(&id);
+        for (model, _) in &worker.announcement.models {
+            let serving = self.serving.entry(model.clone()).or_default();
+            if !serving.contains(&id) {
+                serving.push(id.clone());
+            }
+        }
+        self.workers.insert(id, worker);
+        self.measure();
+    }
+
+    pub fn remove(&mut self, worker: &WorkerId) -> bool {
+        let Some(removed) = self.workers.remove(worker) else {
+            return false;
+        };
+        for (model, _) in &removed.announcement.models {
+            if let Some(serving) = self.serving.get_mut(model) {
+                serving.retain(|id| id != worker);
+                if serving.is_empty() {
+                    self.serving.remove(model);
+                }
+            }
+        }
+        self.measure();
+        true
+    }
+
+    /// Removes the leased worker behind `connection`, unless it has a newer one by now.
+    pub fn remove_unreachable(&mut self, connection: &Arc<Connection>) -> Option<WorkerId> {
+        let (id, _) = self.workers.iter().find(|(_, worker)| {
+            worker.expires.is_some() && Arc::ptr_eq(&worker.connection, connection)
+        })?;
+        let id = id.clone();
+        self.remove(&id);
+        Some(id)
+    }
+
+    pub fn remove_expired(&mut self, now: Instant) -> Vec<WorkerId> {
+        let expired = self
+            .workers
+            .iter()
+            .filter(|(_, worker)| !worker.is_live(now));
+        let expired: Vec<WorkerId> = expired.map(|(id, _)| id.clone()).collect();
+        for id in &expired {
+            self.remove(id);
+        }
+        expired
+    }
+
+    /// Takes a place on the least loaded worker. The count goes up before anyone else can look,
+    /// so a burst spreads.
+    pub fn pick(
+        &mut self,
+        model: &ModelId,
+        tried: &[Arc<Connection>],
+        now: Instant,
+    ) -> Option<Load> {
+        let connections: Vec<_> = self
+            .live(model, now)
+            .map(|worker| &worker.connection)
+            .filter(|connection| !tried.iter().any(|tried| Arc::ptr_eq(tried, connection)))
+            .collect();
+        let running: Vec<_> = connections
+            .iter()
+            .map(|connection| connection.running())
+            .collect();
+        let load = Load::on(connections[least_loaded(&running, self.turn)?]);
+        self.turn = self.turn.wrapping_add(1);
+        Some(load)
+    }
+
+    pub fn deployments(&self, model: &ModelId, now: Instant) -> impl Iterator<Item = &Deployment> {
+        self.live(model, now)
+            .flat_map(|worker| &worker.announcement.models)
+            .filter(move |(served, _)| served == model)
+            .map(|(_, deployment)| deployment)
+    }
+
+    fn live(&self, model: &ModelId, now: Instant) -> impl Iterator<Item = &Worker> {
+        let serving = self.serving.get(model).map_or(&[][..], Vec::as_slice);
+        serving
+            .iter()
+            .filter_map(|id| self.workers.get(id))
+            .filter(move |worker| worker.is_live(now))
+    }
+
+    fn measure(&self) {
+        ::metrics::gauge!(metrics::WORKERS).set(self.workers.len() as f64);
+    }
+}

@@ -1,0 +1,171 @@
+use std::time::Duration;
+
+use fathom_proto::inference::{GenerateRequest, RequestContext, TokenStream};
+use tokio::time::advance;
+
+use super::*;
+
+const LEASE: Duration = Duration::from_secs(9);
+
+struct Nothing;
+
+#[tonic::async_trait]
+impl Inference for Nothing {
+    async fn generate(
+        &self,
+        _: GenerateRequest,
+        _: RequestContext,
+    ) -> Result<TokenStream, fathom_proto::Error> {
+        Ok(Box::pin(futures::stream::empty()))
+    }
+}
+
+fn workers(max_workers: usize) -> Workers {
+    let config = Config {
+        lease: LEASE,
+        max_workers,
+        ..Config::default()
+    };
+    Workers::new(&config, Box::new(|_| Ok(Arc::new(Nothing))))
+}
+
+fn announcement(worker: &str, port: u16, context_length: u32) -> Announcement {
+    let deployment = Deployment {
+        backend: "sim".into(),
+        weights: "words".into(),
+        context_length,
+    };
+    Announcement {
+        worker: worker.into(),
+        endpoint: format!("http://127.0.0.1:{port}"),
+        models: vec![(chat(), deployment)],
+    }
+}
+
+fn chat() -> ModelId {
+    "chat".into()
+}
+
+fn serving(workers: &Workers) -> Option<Arc<Connection>> {
+    workers
+        .pick(&chat(), &[])
+        .map(|load| load.connection().clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_ends_unless_it_is_renewed() {
+    let workers = workers(8);
+    workers.register(announcement("a", 1, 10)).unwrap();
+    advance(LEASE * 2 / 3).await;
+    assert_eq!(
+        workers.register(announcement("a", 1, 10)).unwrap().duration,
+        LEASE
+    );
+    advance(LEASE * 2 / 3).await;
+    assert!(serving(&workers).is_some());
+    advance(LEASE / 3).await;
+    assert!(serving(&workers).is_none());
+    assert_eq!(workers.deployment(&chat()), None);
+    workers.register(announcement("a", 1, 10)).unwrap();
+    assert!(serving(&workers).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_of_this_process_needs_no_lease() {
+    let workers = workers(8);
+    workers
+        .register_local(announcement("a", 1, 10), Arc::new(Nothing))
+        .unwrap();
+    advance(LEASE * 100).await;
+    workers.sweep();
+    let connection = serving(&workers).unwrap();
+    workers.forget(&connection);
+    assert!(serving(&workers).is_some(), "it could not come back");
+    workers.deregister(&"a".into());
+    assert!(serving(&workers).is_none());
+}
+
+#[tokio::test]
+async fn the_same_address_keeps_its_connection() {
+    let workers = workers(8);
+    workers.register(announcement("a", 1, 10)).unwrap();
+    let first = serving(&workers).unwrap();
+    workers.register(announcement("a", 1, 20)).unwrap();
+    assert!(Arc::ptr_eq(&first, &serving(&workers).unwrap()));
+    assert_eq!(workers.deployment(&chat()).unwrap().context_length, 20);
+    workers.register(announcement("a", 2, 20)).unwrap();
+    assert!(!Arc::ptr_eq(&first, &serving(&workers).unwrap()));
+    workers.forget(&first);
+    assert!(
+        serving(&workers).is_some(),
+        "the newer address is another matter"
+    );
+}
+
+#[tokio::test]
+async fn a_burst_spreads_over_the_workers() {
+    let workers = workers(8);
+    for (port, worker) in ["a", "b", "c"].into_iter().enumerate() {
+        workers
+            .register(announcement(worker, port as u16 + 1, 10))
+            .unwrap();
+    }
+    let loads: Vec<_> = (0..6)
+        .map(|_| workers.pick(&chat(), &[]).unwrap())
+        .collect();
+    assert!(loads.iter().all(|load| load.connection().running() == 2));
+    let freed = loads[3].connection().clone();
+    drop(loads);
+    assert_eq!(freed.running(), 0);
+}
+
+#[tokio::test]
+async fn the_shortest_context_speaks_for_the_model() {
+    let workers = workers(8);
+    workers.register(announcement("a", 1, 10)).unwrap();
+    workers.register(announcement("b", 2, 5)).unwrap();
+    assert_eq!(workers.deployment(&chat()).unwrap().context_length, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_registry_refuses_newcomers_until_a_lease_ends() {
+    let workers = workers(1);
+    workers.register(announcement("a", 1, 10)).unwrap();
+    let refused = workers.register(announcement("b", 2, 10)).unwrap_err();
+    assert!(matches!(refused, Error::RegistryFull { max_workers: 1 }));
+    workers.register(announcement("a", 3, 10)).unwrap();
+    advance(LEASE).await;
+    workers.register(announcement("b", 2, 10)).unwrap();
+}
+
+#[tokio::test]
+async fn an_announcement_that_cannot_be_used_is_refused_with_its_field() {
+    let workers = workers(8);
+    let good = announcement("a", 1, 10);
+    for (bad, field) in [
+        (
+            Announcement {
+                worker: "".into(),
+                ..good.clone()
+            },
+            "worker_id",
+        ),
+        (
+            Announcement {
+                endpoint: "localhost".into(),
+                ..good.clone()
+            },
+            "endpoint",
+        ),
+        (
+            Announcement {
+                models: Vec::new(),
+                ..good
+            },
+            "models",
+        ),
+    ] {
+        let error = fathom_proto::Error::from(workers.register(bad).unwrap_err());
+        assert_eq!(error.param.as_deref(), Some(field), "{error}");
+    }
+}

@@ -1,0 +1,102 @@
+//! The service itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fathom_kit::shutdown::Shutdown;
+use fathom_proto::catalog::{Catalog, Model};
+use fathom_proto::id::WorkerId;
+use fathom_proto::inference::{GenerateRequest, Inference, RequestContext, TokenStream};
+use fathom_proto::registry::{Announcement, Lease, Registry};
+use sqlx::AnyPool;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::connection::over_grpc;
+use crate::models::Models;
+use crate::registry::Workers;
+use crate::{Config, Error, catalog, dispatch};
+
+/// How often the table of models is read: a change shows after so long at most.
+const REFRESH_MODELS: Duration = Duration::from_secs(2);
+
+/// The router; clones are the same one.
+#[derive(Clone)]
+pub struct Router {
+    models: Arc<Models>,
+    workers: Arc<Workers>,
+}
+
+impl Router {
+    /// A router of the models in `pool`, without workers. Its models stay as they are unless
+    /// [`Self::keep_current`] runs.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when the table of models cannot be read.
+    pub async fn new(pool: AnyPool, config: &Config) -> Result<Self, Error> {
+        Ok(Self {
+            models: Arc::new(Models::load(pool).await?),
+            workers: Arc::new(Workers::new(config, Box::new(over_grpc))),
+        })
+    }
+
+    /// Reads changes of the table of models and takes out workers whose lease is over, until
+    /// draining begins. Run it as a task of its own.
+    pub async fn keep_current(self, shutdown: Shutdown) {
+        let mut ticks = interval(REFRESH_MODELS);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let refresh = async {
+            loop {
+                ticks.tick().await;
+                self.workers.sweep();
+                self.models.refresh().await;
+            }
+        };
+        tokio::select! {
+            () = refresh => {}
+            () = shutdown.draining() => {}
+        }
+    }
+
+    /// Adds a worker of this process, called without a network. It has no lease: it is up until
+    /// it is deregistered. The announced endpoint is for log lines alone.
+    ///
+    /// # Errors
+    /// [`Error::Announcement`] or [`Error::RegistryFull`].
+    pub fn register_local(
+        &self,
+        announcement: Announcement,
+        worker: Arc<dyn Inference>,
+    ) -> Result<(), Error> {
+        self.workers.register_local(announcement, worker)
+    }
+}
+
+#[tonic::async_trait]
+impl Inference for Router {
+    async fn generate(
+        &self,
+        request: GenerateRequest,
+        context: RequestContext,
+    ) -> Result<TokenStream, fathom_proto::Error> {
+        dispatch::generate(&self.models, &self.workers, request, context).await
+    }
+}
+
+#[tonic::async_trait]
+impl Catalog for Router {
+    async fn list_models(&self) -> Result<Vec<Model>, fathom_proto::Error> {
+        Ok(catalog::list(&self.models, &self.workers))
+    }
+}
+
+#[tonic::async_trait]
+impl Registry for Router {
+    async fn register(&self, announcement: Announcement) -> Result<Lease, fathom_proto::Error> {
+        Ok(self.workers.register(announcement)?)
+    }
+
+    async fn deregister(&self, worker: &WorkerId) -> Result<(), fathom_proto::Error> {
+        self.workers.deregister(worker);
+        Ok(())
+    }
+}

@@ -1,0 +1,174 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use fathom_kit::database;
+use fathom_kit::net::{Endpoint, ListenAddress};
+use fathom_kit::server::{Limits, serve};
+use fathom_kit::shutdown::Shutdown;
+use fathom_proto::Error;
+use fathom_proto::catalog::Deployment;
+use fathom_proto::grpc::InferenceServer;
+use fathom_proto::id::RequestId;
+use fathom_proto::inference::{
+    Event, FinishReason, GenerateRequest, Inference, Prompt, RequestContext, Sampling, TokenStream,
+    Usage,
+};
+use fathom_proto::registry::Announcement;
+use fathom_router::{Config, Router};
+use futures::{StreamExt, stream};
+use sqlx::AnyPool;
+use tempfile::TempDir;
+
+/// A router over a database of its own.
+pub struct Harness {
+    pub router: Router,
+    pub pool: AnyPool,
+    _folder: TempDir,
+}
+
+pub async fn start() -> Harness {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/fathom.db?mode=rwc", folder.path().display());
+    let pool = database::connect(&url).await.unwrap();
+    let router = Router::new(pool.clone(), &Config::default()).await.unwrap();
+    Harness {
+        router,
+        pool,
+        _folder: folder,
+    }
+}
+
+impl Harness {
+    /// Adds a worker of this process that serves `deepseek-chat`.
+    pub fn add(&self, worker: &str, fake: &Arc<Fake>) {
+        self.router
+            .register_local(announcement(worker, "unix:none", 8192), fake.clone())
+            .unwrap();
+    }
+}
+
+/// What a fake worker does with a request.
+pub enum Script {
+    /// Answers in full.
+    Answer,
+    /// Ends the stream after the first delta, as if nothing were missing.
+    Truncate,
+    /// Sends one delta, then nothing for ever.
+    Hang,
+    /// Refuses with this error.
+    Refuse(fn() -> Error),
+    /// Fails with this error after the first delta.
+    Break(fn() -> Error),
+}
+
+/// A worker that follows a script and counts.
+pub struct Fake {
+    script: Script,
+    calls: AtomicUsize,
+    pub running: Arc<()>,
+    pub context_length: AtomicUsize,
+}
+
+impl Fake {
+    pub fn new(script: Script) -> Arc<Self> {
+        Arc::new(Self {
+            script,
+            calls: AtomicUsize::new(0),
+            running: Arc::default(),
+            context_length: AtomicUsize::new(0),
+        })
+    }
+
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Streams that are neither over nor dropped.
+    pub fn running(&self) -> usize {
+        Arc::strong_count(&self.running) - 1
+    }
+}
+
+#[tonic::async_trait]
+impl Inference for Fake {
+    async fn generate(
+        &self,
+        request: GenerateRequest,
+        _: RequestContext,
+    ) -> Result<TokenStream, Error> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let allowed = request.context_length.unwrap_or_default() as usize;
+        self.context_length.store(allowed, Ordering::Relaxed);
+        let started = Event::Started { prompt_tokens: 2 };
+        let delta = Event::Delta {
+            text: "hello".to_owned(),
+            tokens: 1,
+        };
+        let usage = Usage {
+            prompt_tokens: 2,
+            completion_tokens: 1,
+        };
+        let finished = Event::Finished {
+            reason: FinishReason::Stop,
+            usage,
+        };
+        let begun = stream::iter([Ok(started), Ok(delta)]);
+        let stream: TokenStream = match &self.script {
+            Script::Answer => Box::pin(begun.chain(stream::iter([Ok(finished)]))),
+            Script::Truncate => Box::pin(begun),
+            Script::Hang => Box::pin(begun.chain(stream::pending())),
+            Script::Refuse(error) => return Err(error()),
+            Script::Break(error) => Box::pin(begun.chain(stream::iter([Err(error())]))),
+        };
+        let running = self.running.clone();
+        Ok(Box::pin(stream.inspect(move |_| {
+            let _counted = &running;
+        })))
+    }
+}
+
+/// Serves a fake over gRPC until `shutdown` drains.
+pub fn serve_over_grpc(fake: &Arc<Fake>, shutdown: &Shutdown) -> Endpoint {
+    let address: ListenAddress = "127.0.0.1:0".parse().unwrap();
+    let listener = address.bind().unwrap();
+    let endpoint = listener.endpoint().unwrap();
+    let routes = tonic::service::Routes::new(InferenceServer::new(fake.clone()));
+    let serving = serve(
+        listener,
+        routes.into_axum_router(),
+        Limits::internal(),
+        shutdown.clone(),
+    );
+    shutdown.spawn(serving);
+    endpoint
+}
+
+pub fn announcement(worker: &str, endpoint: &str, context_length: u32) -> Announcement {
+    let deployment = Deployment {
+        backend: "sim".into(),
+        weights: "words".into(),
+        context_length,
+    };
+    Announcement {
+        worker: worker.into(),
+        endpoint: endpoint.into(),
+        models: vec![("deepseek-chat".into(), deployment)],
+    }
+}
+
+pub fn request(model: &str) -> (GenerateRequest, RequestContext) {
+    let request = GenerateRequest {
+        model: model.into(),
+        prompt: Prompt::Text("say hello".to_owned()),
+        sampling: Sampling::default(),
+        max_tokens: None,
+        stop: Vec::new(),
+        context_length: None,
+    };
+    let context = RequestContext {
+        request_id: RequestId::generate(),
+        tenant: "tenant".into(),
+        deadline: None,
+    };
+    (request, context)
+}
