@@ -87,15 +87,12 @@ pub struct Part {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChatCompletion<'a> {
     /// Names the answer.
-    #[serde(borrow)]
     pub id: Cow<'a, str>,
     /// Always `chat.completion`.
-    #[serde(borrow)]
     pub object: Cow<'a, str>,
     /// Seconds since the epoch.
     pub created: u64,
     /// The model that was asked.
-    #[serde(borrow)]
     pub model: Cow<'a, str>,
     /// One.
     pub choices: Vec<ChatChoice<'a>>,
@@ -109,7 +106,6 @@ pub struct ChatChoice<'a> {
     /// Which answer.
     pub index: u32,
     /// The model's turn.
-    #[serde(borrow)]
     pub message: AssistantMessage<'a>,
     /// Always `null` here.
     pub logprobs: Option<()>,
@@ -121,10 +117,8 @@ pub struct ChatChoice<'a> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AssistantMessage<'a> {
     /// Always `assistant`.
-    #[serde(borrow)]
     pub role: Cow<'a, str>,
     /// What it says.
-    #[serde(borrow)]
     pub content: Option<Cow<'a, str>>,
     /// Always `null` here.
     pub refusal: Option<()>,
@@ -134,15 +128,12 @@ pub struct AssistantMessage<'a> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChatChunk<'a> {
     /// The same in every event.
-    #[serde(borrow)]
     pub id: Cow<'a, str>,
     /// Always `chat.completion.chunk`.
-    #[serde(borrow)]
     pub object: Cow<'a, str>,
     /// Seconds since the epoch, the same in every event.
     pub created: u64,
     /// The model that was asked.
-    #[serde(borrow)]
     pub model: Cow<'a, str>,
     /// One, or none in the event that carries the usage.
     pub choices: Vec<ChunkChoice<'a>>,
@@ -157,7 +148,6 @@ pub struct ChunkChoice<'a> {
     /// Which answer.
     pub index: u32,
     /// What is new.
-    #[serde(borrow)]
     pub delta: Delta<'a>,
     /// Always `null` here.
     pub logprobs: Option<()>,
@@ -169,9 +159,9 @@ pub struct ChunkChoice<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Delta<'a> {
     /// `assistant`, in the first event only.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Cow<'a, str>>,
     /// The next piece of text.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Cow<'a, str>>,
 }

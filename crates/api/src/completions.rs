@@ -48,7 +48,10 @@ pub struct CompletionRequest {
 
 /// What to continue.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "must be a string, a list of strings, or token ids")]
+#[serde(
+    untagged,
+    expecting = "must be a string, a list of strings, or token ids"
+)]
 pub enum Prompt {
     /// One text.
     Text(String),
@@ -64,15 +67,12 @@ pub enum Prompt {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Completion<'a> {
     /// The same in every event of a stream.
-    #[serde(borrow)]
     pub id: Cow<'a, str>,
     /// Always `text_completion`.
-    #[serde(borrow)]
     pub object: Cow<'a, str>,
     /// Seconds since the epoch.
     pub created: u64,
     /// The model that was asked.
-    #[serde(borrow)]
     pub model: Cow<'a, str>,
     /// One, or none in the event that carries the usage.
     pub choices: Vec<Choice<'a>>,
@@ -87,7 +87,6 @@ pub struct Choice<'a> {
     /// Which continuation.
     pub index: u32,
     /// The text.
-    #[serde(borrow)]
     pub text: Cow<'a, str>,
     /// Always `null` here.
     pub logprobs: Option<()>,

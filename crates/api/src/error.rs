@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody<'a> {
     /// What is wrong.
-    #[serde(borrow)]
     pub error: ErrorObject<'a>,
 }
 
@@ -16,15 +15,12 @@ pub struct ErrorBody<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorObject<'a> {
     /// For people: what is wrong and what would be right.
-    #[serde(borrow)]
     pub message: Cow<'a, str>,
     /// Class of the error.
-    #[serde(borrow, rename = "type")]
+    #[serde(rename = "type")]
     pub kind: Cow<'a, str>,
     /// The request field at fault.
-    #[serde(borrow)]
     pub param: Option<Cow<'a, str>>,
     /// For programs: the stable name of the error.
-    #[serde(borrow)]
     pub code: Option<Cow<'a, str>>,
 }

@@ -35,7 +35,13 @@ impl Decoder {
     /// A decoder that refuses an event with more than `max_event_bytes` of data.
     #[must_use]
     pub const fn new(max_event_bytes: usize) -> Self {
-        Self { line: Vec::new(), data: Vec::new(), has_data: false, after_cr: false, max_event_bytes }
+        Self {
+            line: Vec::new(),
+            data: Vec::new(),
+            has_data: false,
+            after_cr: false,
+            max_event_bytes,
+        }
     }
 
     /// Reads on; gives the data of each event that is complete now.
@@ -104,7 +110,8 @@ mod tests {
 
     #[test]
     fn comments_other_fields_and_line_endings_are_read_as_the_standard_says() {
-        let stream = b": keep-alive\n\nevent: x\ndata: a\r\ndata:b\r\rdata\n\nid: 7\n\ndata: [DONE]\n\n";
+        let stream =
+            b": keep-alive\n\nevent: x\ndata: a\r\ndata:b\r\rdata\n\nid: 7\n\ndata: [DONE]\n\n";
         let events = Decoder::default().push(stream).unwrap();
         assert_eq!(events, ["a\nb", "", DONE]);
     }

@@ -61,7 +61,6 @@ pub enum ServerMessage<'a> {
     /// The next piece of text.
     Response {
         /// The text.
-        #[serde(borrow)]
         content: Cow<'a, str>,
     },
     /// The generation is complete; a normal close follows.
@@ -76,7 +75,6 @@ pub enum ServerMessage<'a> {
         /// HTTP status that the REST endpoint would have answered with.
         status: u16,
         /// What is wrong.
-        #[serde(borrow)]
         error: ErrorObject<'a>,
     },
 }

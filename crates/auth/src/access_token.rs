@@ -4,6 +4,7 @@ use fathom_proto::identity::{AccessToken, Principal, Scopes};
 use jsonwebtoken::{Algorithm, Header, encode};
 use serde::{Deserialize, Serialize};
 
+use crate::jwt::Signed;
 use crate::signing_key::SigningKeys;
 use crate::store::ClientRow;
 use crate::{Auth, Config, Error, Refusal, clock, jwt, random};
@@ -38,16 +39,16 @@ impl Auth {
         scopes: Scopes,
     ) -> Result<AccessToken, Error> {
         let config = &self.inner.config;
-        // The configuration is checked at the start to be at most a day.
-        let lifetime = u32::try_from(config.token_lifetime.as_secs()).unwrap_or(u32::MAX);
         let iat = clock::now();
+        let exp = iat.saturating_add_unsigned(config.token_lifetime.as_secs());
+        let exp = client.grant.end_by(exp);
         let claims = Claims {
             iss: config.issuer.clone(),
             sub: client.id.clone(),
             aud: config.audience.clone(),
             client_id: client.id.clone(),
             iat,
-            exp: iat.saturating_add(lifetime.into()),
+            exp,
             jti: random::id()?,
             scope: scopes.to_string(),
             tenant: client.grant.tenant.to_string(),
@@ -61,7 +62,8 @@ impl Auth {
         let token = encode(&header, &claims, &keys.encoding).map_err(|_| Error::Cryptography)?;
         Ok(AccessToken {
             token: token.into(),
-            expires_in: lifetime,
+            // The configuration is checked at the start to be at most a day.
+            expires_in: u32::try_from(exp - iat).unwrap_or_default(),
             scopes,
         })
     }
@@ -86,10 +88,10 @@ impl Auth {
             return Err(Refusal::NoScope.into());
         }
         Ok(Principal {
+            expires_at: Some(client.grant.end_by(claims.exp)),
             tenant: client.grant.tenant,
             subject: client.id,
             scopes,
-            expires_at: Some(claims.exp),
         })
     }
 }
@@ -102,7 +104,7 @@ fn verify(token: &str, keys: &SigningKeys, config: &Config, now: i64) -> Result<
     }
     let kid = header.kid.ok_or(Refusal::UnknownKey)?;
     let key = keys.decoding(&kid).ok_or(Refusal::UnknownKey)?;
-    let claims: Claims = jwt::claims(token, key, Algorithm::EdDSA)?;
+    let claims: Claims = Signed::verify(token, key, Algorithm::EdDSA)?.read()?;
     if claims.iss != config.issuer
         || claims.aud != config.audience
         || claims.sub != claims.client_id

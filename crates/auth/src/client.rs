@@ -14,7 +14,6 @@ const MAX_ID_BYTES: usize = 64;
 
 /// A secret that belongs to nobody. It is checked where a client is unknown, so that the time an
 /// answer takes does not tell who exists.
-#[derive(Debug)]
 pub(crate) struct Decoy(Vec<SecretRow>);
 
 impl Decoy {
@@ -56,12 +55,7 @@ impl Claimed {
 impl Auth {
     /// Looks a client up; the same queries and decryptions run whether it exists or not.
     pub(crate) async fn claimed(&self, id: &str) -> Result<Claimed, Error> {
-        // PostgreSQL takes no NUL in a text, and nothing we hand out needs more than this.
-        let id = if id.len() <= MAX_ID_BYTES && id.bytes().all(|b| b.is_ascii_graphic()) {
-            id
-        } else {
-            ""
-        };
+        let id = plausible(id);
         let client = self.inner.store.client(id).await?;
         let rows = self.inner.store.client_secrets(id, clock::now()).await?;
         // A client without a live secret is proven by nothing, least of all by the decoy.
@@ -83,8 +77,33 @@ impl Auth {
     }
 }
 
+/// The id, or the empty one of nobody where it is none that we hand out: PostgreSQL takes no NUL in
+/// a text, and a long one is not worth its way.
+fn plausible(id: &str) -> &str {
+    if id.len() <= MAX_ID_BYTES && id.bytes().all(|b| b.is_ascii_graphic()) {
+        id
+    } else {
+        ""
+    }
+}
+
 /// Whether two secrets are equal, in a time that depends on neither.
 pub(crate) fn same_secret(one: &[u8], other: &[u8]) -> bool {
     let (one, other) = (digest(&SHA256, one), digest(&SHA256, other));
     verify_slices_are_equal(one.as_ref(), other.as_ref()).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_no_database_should_see_is_nobodys() {
+        assert_eq!(plausible("' OR '1'='1"), "");
+        assert_eq!(plausible("a\0b"), "");
+        assert_eq!(plausible("\u{202e}"), "");
+        assert_eq!(plausible(&"a".repeat(65)), "");
+        let id = random::id().unwrap();
+        assert_eq!(plausible(&id), id);
+    }
 }

@@ -1,6 +1,6 @@
 //! What an operator can set, in table `[auth]`.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 
 /// Settings of the service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where gRPC is served. Whoever reaches it can guess credentials, so keep it off the edge.
     pub listen: ListenAddress,
     /// Where `/livez`, `/readyz` and `/metrics` are served.
-    pub admin_listen: SocketAddr,
+    pub admin_listen: ListenAddress,
     /// URL of the database, `sqlite://PATH?mode=rwc` or `postgres://…`.
     pub database: String,
     /// File of the keys that seal and hash what the database holds; made on the first start.
@@ -38,10 +38,9 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Self {
-            listen: ListenAddress::Tcp(local(8181)),
-            admin_listen: local(9181),
+            listen: ListenAddress::local(8181),
+            admin_listen: ListenAddress::local(9181),
             database: "sqlite://.fathom/fathom.db?mode=rwc".to_owned(),
             key_ring: ".fathom/keyring.json".into(),
             issuer: "http://127.0.0.1:8080".to_owned(),
@@ -50,6 +49,22 @@ impl Default for Config {
             demo_credentials: None,
             public_url: "http://127.0.0.1:8080".to_owned(),
         }
+    }
+}
+
+/// Leaves the database's address out, which may hold a password.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("listen", &self.listen)
+            .field("admin_listen", &self.admin_listen)
+            .field("key_ring", &self.key_ring)
+            .field("issuer", &self.issuer)
+            .field("audience", &self.audience)
+            .field("token_lifetime", &self.token_lifetime)
+            .field("demo_credentials", &self.demo_credentials)
+            .field("public_url", &self.public_url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -86,6 +101,19 @@ mod tests {
     #[test]
     fn the_defaults_are_valid() {
         Config::default().validate().unwrap();
+    }
+
+    #[test]
+    fn debug_output_hides_the_password_in_the_databases_address() {
+        let database = "postgres://fathom:hush@db/fathom".to_owned();
+        let text = format!(
+            "{:?}",
+            Config {
+                database,
+                ..Config::default()
+            }
+        );
+        assert!(text.contains("issuer") && !text.contains("hush"), "{text}");
     }
 
     #[test]

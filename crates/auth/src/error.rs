@@ -177,9 +177,12 @@ pub enum Refusal {
     /// The JWT names a key we do not have.
     #[error("jwt signed with an unknown key")]
     UnknownKey,
-    /// The JWT's signature or the form of its claims does not hold.
-    #[error("jwt signature or claims malformed")]
+    /// The JWT's signature does not hold, or its claims are no object of ours.
+    #[error("jwt signature wrong or claims malformed")]
     Signature,
+    /// The JWT is well signed, but a claim is missing or of another type.
+    #[error("jwt claim missing or of another type")]
+    Claims,
     /// The JWT is for another audience, subject or tenant.
     #[error("jwt issued for someone else")]
     Audience,

@@ -17,6 +17,11 @@ pub(crate) struct Grant {
 }
 
 impl Grant {
+    /// When a token made to end at `exp` ends: never after the rights behind it.
+    pub(crate) fn end_by(&self, exp: i64) -> i64 {
+        self.expires_at.map_or(exp, |end| end.min(exp))
+    }
+
     /// Refuses rights that are switched off, over, or empty.
     pub(crate) fn check(&self, now: i64) -> Result<(), Refusal> {
         if self.disabled {
@@ -45,6 +50,7 @@ mod tests {
             expires_at: Some(100),
             disabled: false,
         };
+        assert_eq!((grant.end_by(99), grant.end_by(101)), (99, 100));
         assert_eq!(grant.check(99), Ok(()));
         assert_eq!(grant.check(100), Err(Refusal::Expired));
         let disabled = Grant {

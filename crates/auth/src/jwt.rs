@@ -3,6 +3,7 @@
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, dangerous, decode, decode_header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use crate::Refusal;
 
@@ -32,19 +33,29 @@ pub(crate) fn header(token: &str, algorithm: Algorithm) -> Result<Header, Refusa
     }
 }
 
-/// The claims, if `key` signed them. `C` says which must be there and of which type; what they
-/// say is for the caller to check, their times with [`check_times`].
-pub(crate) fn claims<C: DeserializeOwned>(
-    token: &str,
-    key: &DecodingKey,
-    algorithm: Algorithm,
-) -> Result<C, Refusal> {
-    let mut signature_only = Validation::new(algorithm);
-    signature_only.required_spec_claims.clear();
-    signature_only.validate_exp = false;
-    signature_only.validate_aud = false;
-    let token = decode(token, key, &signature_only).map_err(|_| Refusal::Signature)?;
-    Ok(token.claims)
+/// Claims under a good signature. What they say is not checked yet.
+pub(crate) struct Signed(Box<RawValue>);
+
+impl Signed {
+    /// The claims of `token`, if `key` signed them.
+    pub(crate) fn verify(
+        token: &str,
+        key: &DecodingKey,
+        algorithm: Algorithm,
+    ) -> Result<Self, Refusal> {
+        let mut signature_only = Validation::new(algorithm);
+        signature_only.required_spec_claims.clear();
+        signature_only.validate_exp = false;
+        signature_only.validate_aud = false;
+        let token = decode(token, key, &signature_only).map_err(|_| Refusal::Signature)?;
+        Ok(Self(token.claims))
+    }
+
+    /// Reads the claims: `C` says which must be there and of which type, none of them twice. Their
+    /// times are for [`check_times`].
+    pub(crate) fn read<C: DeserializeOwned>(&self) -> Result<C, Refusal> {
+        serde_json::from_str(self.0.get()).map_err(|_| Refusal::Claims)
+    }
 }
 
 /// Whether a token made at `iat` to end at `exp` holds at `now`; all in seconds since the epoch.

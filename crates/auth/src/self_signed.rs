@@ -5,6 +5,7 @@ use fathom_proto::identity::Principal;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 
+use crate::jwt::Signed;
 use crate::{Auth, Error, Refusal, clock, jwt};
 
 /// Longest life that a client may give its token, in seconds.
@@ -38,25 +39,25 @@ impl Auth {
         {
             return Err(Refusal::Header.into());
         }
-        let mut verified: Option<Claims> = None;
+        let mut signed = None;
         let client = self.claimed(client).await?.proven_by(|secret| {
             let key = DecodingKey::from_secret(secret);
-            let claims = jwt::claims(token, &key, Algorithm::HS256).ok();
+            let claims = Signed::verify(token, &key, Algorithm::HS256).ok();
             let claims = claims.filter(|_| secret.len() >= MIN_SECRET_BYTES);
             let holds = claims.is_some();
-            verified = verified.take().or(claims);
+            signed = signed.take().or(claims);
             holds
         })?;
-        let claims = verified.ok_or(Refusal::Signature)?;
+        let claims: Claims = signed.ok_or(Refusal::Signature)?.read()?;
         if !client.self_signed_bearer {
             return Err(Refusal::SelfSigned.into());
         }
         self.check(&claims, &client.id)?;
         Ok(Principal {
+            expires_at: Some(client.grant.end_by(claims.exp)),
             tenant: client.grant.tenant,
             subject: client.id,
             scopes: client.grant.scopes,
-            expires_at: Some(claims.exp),
         })
     }
 

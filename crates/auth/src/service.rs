@@ -1,5 +1,6 @@
 //! The service: what the modules of credentials work with.
 
+use std::fmt;
 use std::sync::Arc;
 
 use sqlx::AnyPool;
@@ -13,12 +14,11 @@ use crate::{Config, Error};
 /// The identity service. Clones share one.
 ///
 /// It implements [`fathom_proto::identity::Identity`], and makes tenants, clients and keys.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Auth {
     pub(crate) inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 pub(crate) struct Inner {
     pub config: Config,
     pub store: Store,
@@ -50,5 +50,14 @@ impl Auth {
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+}
+
+/// Names the issuer alone: the database's address may hold a password.
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth")
+            .field("issuer", &self.inner.config.issuer)
+            .finish_non_exhaustive()
     }
 }

@@ -53,6 +53,18 @@ impl SigningKeys {
         })
     }
 
+    /// A fresh key that is stored nowhere.
+    #[cfg(test)]
+    pub(crate) fn generate(key_ring: &KeyRing) -> Result<Self, Error> {
+        Self::open(key_ring, vec![generate(key_ring)?])
+    }
+
+    /// The raw public half of the key that signs.
+    #[cfg(test)]
+    pub(crate) fn public_key(&self) -> Vec<u8> {
+        self.by_kid[&self.kid].try_get_as_bytes().unwrap().to_vec()
+    }
+
     /// The key that verifies what `kid` signed. The name is looked up here and nowhere else.
     pub(crate) fn decoding(&self, kid: &str) -> Option<&DecodingKey> {
         self.by_kid.get(kid)
@@ -96,4 +108,64 @@ fn open(key_ring: &KeyRing, row: &SigningKeyRow) -> Result<(EncodingKey, Decodin
         EncodingKey::from_ed_der(&private_key),
         DecodingKey::from_ed_der(public_key),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn key_ring() -> KeyRing {
+        let folder = tempfile::tempdir().unwrap();
+        KeyRing::load_or_create(&folder.path().join("keyring.json"))
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_writes_the_database_cannot_put_in_a_key() {
+        let key_ring = key_ring().await;
+        let (ours, theirs) = (generate(&key_ring).unwrap(), generate(&key_ring).unwrap());
+        assert!(open(&key_ring, &ours).is_ok());
+
+        let public_key = theirs.public_key.clone();
+        let replaced = SigningKeyRow {
+            public_key,
+            ..ours.clone()
+        };
+        assert!(matches!(
+            open(&key_ring, &replaced),
+            Err(Error::InvalidRow { .. })
+        ));
+
+        let moved = SigningKeyRow {
+            kid: ours.kid,
+            ..theirs
+        };
+        assert!(matches!(
+            open(&key_ring, &moved),
+            Err(Error::DoesNotOpen { .. })
+        ));
+    }
+
+    #[tokio::test]
+    async fn another_key_ring_is_told_apart() {
+        let row = generate(&key_ring().await).unwrap();
+        let error = SigningKeys::open(&key_ring().await, vec![row]).unwrap_err();
+        assert!(
+            error.to_string().contains("restore the key ring"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_newest_signs_and_all_verify() {
+        let key_ring = key_ring().await;
+        let rows = vec![generate(&key_ring).unwrap(), generate(&key_ring).unwrap()];
+        let kids: Vec<_> = rows.iter().map(|row| row.kid.clone()).collect();
+        let keys = SigningKeys::open(&key_ring, rows).unwrap();
+        assert_eq!(keys.kid, kids[0]);
+        assert!(kids.iter().all(|kid| keys.decoding(kid).is_some()));
+        assert!(keys.decoding("other").is_none());
+        assert!(SigningKeys::open(&key_ring, Vec::new()).is_err());
+    }
 }

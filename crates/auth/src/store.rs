@@ -16,7 +16,6 @@ pub(crate) use clients::{ClientRow, SecretRow};
 pub(crate) use signing_keys::SigningKeyRow;
 
 /// The database of identities.
-#[derive(Clone, Debug)]
 pub(crate) struct Store {
     pool: AnyPool,
 }

@@ -67,7 +67,7 @@ pub enum PromptError {
     /// The template itself refuses these messages, by `raise_exception`.
     #[error("the chat template refuses the messages: {message}")]
     Refused {
-        /// The template's own words.
+        /// The template's own words, which name a role at most as a rule.
         message: String,
     },
     /// The template fails on these messages.

@@ -28,15 +28,18 @@ pub(crate) struct Generator<'w> {
 impl<'w> Generator<'w> {
     /// Creates the context.
     pub(crate) fn open(weights: &'w Weights, options: &EngineOptions) -> Result<Self, LoadError> {
-        let count = |number| i32::try_from(number).unwrap_or(i32::MAX);
-        let prefill_chunk = options.prefill_chunk.get();
+        let threads = i32::try_from(options.threads.get()).unwrap_or(i32::MAX);
+        let batch = u32::try_from(options.prefill_chunk.get())
+            .unwrap_or(u32::MAX)
+            .min(options.context_length);
+        let prefill_chunk = batch as usize;
         let params = LlamaContextParams::default()
             .with_n_ctx(NonZeroU32::new(options.context_length))
             .with_n_seq_max(1)
-            .with_n_batch(count(prefill_chunk).unsigned_abs())
-            .with_n_ubatch(count(prefill_chunk).unsigned_abs())
-            .with_n_threads(count(options.threads.get()))
-            .with_n_threads_batch(count(options.threads.get()));
+            .with_n_batch(batch)
+            .with_n_ubatch(batch)
+            .with_n_threads(threads)
+            .with_n_threads_batch(threads);
         Ok(Self {
             context: weights.open_context(params)?,
             vocab: weights.vocab(),

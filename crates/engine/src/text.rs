@@ -34,7 +34,11 @@ impl TextStream {
         let text = self.utf8.push(bytes);
         let (text, stopped) = match self.stop.push(&text) {
             Scan::Open(text) => (text, false),
-            Scan::Stopped(text) => (text, true),
+            Scan::Stopped(text) => {
+                // A character that began after the stop string is no part of the text.
+                self.utf8 = Utf8Decoder::default();
+                (text, true)
+            }
         };
         let event = self.event(text);
         Piece { event, stopped }
@@ -84,8 +88,9 @@ mod tests {
     fn the_stop_string_is_no_part_of_the_text() {
         let mut stream = TextStream::new(&["END".to_owned()]);
         assert!(!stream.push(b"E").stopped);
-        let piece = stream.push(b"ND!");
+        let piece = stream.push(b"ND!\xC3");
         assert!(piece.stopped);
         assert_eq!(text(piece.event), None);
+        assert_eq!(text(stream.finish()), None);
     }
 }

@@ -106,7 +106,8 @@ impl Weights {
         let rendered = template.render(&messages)?;
         let mut tokens = self.beginning();
         // Most templates write the beginning-of-sequence token themselves.
-        if rendered.starts_with(&token_text(&self.vocab(), self.vocab().bos())) {
+        let bos = token_text(&self.vocab(), self.vocab().bos());
+        if !bos.is_empty() && rendered.starts_with(&bos) {
             tokens.clear();
         }
         for segment in shield.segments(&rendered) {

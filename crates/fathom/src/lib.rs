@@ -1,1 +1,25 @@
-//! The binary fathom: up, one subcommand a role, configuration.
+//! The binary `fathom`: reads the configuration and wires the services together. `up` wires them
+//! in one process, a role on its own wires gRPC; the services do not know which. It has no domain
+//! of its own.
+//!
+//! # Layout
+//!
+//! - [`cli`]: the command line, and what each command does
+//! - [`config`]: `fathom.toml`, one table a role
+//! - [`up`]: all services in one process, local engines in supervised children
+//! - [`roles`]: one service in a process of its own
+//! - [`ports`]: the open ports of a role, and serving on them
+//! - [`supervisor`]: child processes that are started again when they die
+//! - [`process`]: signals, and the order in which a process goes down
+//! - [`banner`]: what a person sees when `up` is ready
+
+pub mod banner;
+pub mod cli;
+pub mod config;
+pub mod ports;
+pub mod process;
+pub mod roles;
+pub mod supervisor;
+pub mod up;
+
+pub use config::Config;

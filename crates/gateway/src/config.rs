@@ -1,6 +1,5 @@
 //! `[gateway]`
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use fathom_kit::net::{Endpoint, ListenAddress};
@@ -14,7 +13,7 @@ pub struct Config {
     /// Public address.
     pub listen: ListenAddress,
     /// Address of `/livez`, `/readyz`, `/metrics`; not for the public.
-    pub admin_listen: SocketAddr,
+    pub admin_listen: ListenAddress,
     /// The auth service, when it runs on its own.
     pub auth: Endpoint,
     /// The router, when it runs on its own.
@@ -38,8 +37,8 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080))),
-            admin_listen: SocketAddr::from(([127, 0, 0, 1], 9080)),
+            listen: ListenAddress::local(8080),
+            admin_listen: ListenAddress::local(9080),
             auth: Endpoint::local(8181),
             router: Endpoint::local(8281),
             max_body_bytes: 4 * 1024 * 1024,
@@ -65,6 +64,9 @@ pub struct WebSocket {
 
 impl Default for WebSocket {
     fn default() -> Self {
-        Self { request_timeout: Duration::from_secs(30), max_message_bytes: 1024 * 1024 }
+        Self {
+            request_timeout: Duration::from_secs(30),
+            max_message_bytes: 1024 * 1024,
+        }
     }
 }

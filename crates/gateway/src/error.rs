@@ -48,7 +48,9 @@ impl IntoResponse for ApiError {
         }
         if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
             // Less than a second would round to "at once".
-            let seconds = error.retry_after.map_or(1, |delay| delay.as_secs_f64().ceil().max(1.0) as u64);
+            let seconds = error
+                .retry_after
+                .map_or(1, |delay| delay.as_secs_f64().ceil().max(1.0) as u64);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(ErrorNote(Arc::new(error)));

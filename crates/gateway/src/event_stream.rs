@@ -33,7 +33,13 @@ pub trait Events: Send + Unpin + 'static {
 /// The answer that streams `generation`, with an event for the counts if the caller asked.
 pub fn response<E: Events>(generation: Generation, events: E, include_usage: bool) -> Response {
     let opening = events.opening(&generation);
-    let stream = EventStream { generation, events, include_usage, opening, ended: false };
+    let stream = EventStream {
+        generation,
+        events,
+        include_usage,
+        opening,
+        ended: false,
+    };
     let mut response = Response::new(Body::from_stream(stream));
     let headers = response.headers_mut();
     headers.insert(

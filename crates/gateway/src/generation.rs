@@ -74,12 +74,17 @@ impl Generation {
             () = tokio::time::sleep_until(deadline) => return Err(deadline_exceeded()),
             () = &mut expired => return Err(shutting_down()),
         };
-        let usage = Usage { prompt_tokens, completion_tokens: 0 };
+        let usage = Usage {
+            prompt_tokens,
+            completion_tokens: 0,
+        };
         record.set_model(model.clone());
         record.set_usage(usage);
         Ok(Self {
             model: model.to_string(),
-            created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+            created: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |time| time.as_secs()),
             stream,
             record: record.clone(),
             usage,
@@ -162,13 +167,22 @@ impl Stream for Generation {
 }
 
 fn truncated() -> Error {
-    Error::new(ErrorCode::WorkerFailed, "the worker stopped before the answer was complete")
+    Error::new(
+        ErrorCode::WorkerFailed,
+        "the worker stopped before the answer was complete",
+    )
 }
 
 fn deadline_exceeded() -> Error {
-    Error::new(ErrorCode::DeadlineExceeded, "the request took longer than this server allows")
+    Error::new(
+        ErrorCode::DeadlineExceeded,
+        "the request took longer than this server allows",
+    )
 }
 
 fn shutting_down() -> Error {
-    Error::new(ErrorCode::ShuttingDown, "this server is going down; send the request again")
+    Error::new(
+        ErrorCode::ShuttingDown,
+        "this server is going down; send the request again",
+    )
 }

@@ -27,7 +27,9 @@ where
                 "the body must be JSON; send `Content-Type: application/json`",
             ));
         }
-        let body = Bytes::from_request(request, state).await.map_err(unreadable)?;
+        let body = Bytes::from_request(request, state)
+            .await
+            .map_err(unreadable)?;
         parse(&body).map(Self)
     }
 }
@@ -39,14 +41,20 @@ pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
         let path = error.path().to_string();
         let problem = without_position(error.inner());
         if path == "." {
-            ApiError::new(ErrorCode::InvalidRequest, format!("the body is not valid: {problem}"))
+            ApiError::new(
+                ErrorCode::InvalidRequest,
+                format!("the body is not valid: {problem}"),
+            )
         } else {
             let message = format!("`{path}` is not valid: {problem}");
             ApiError::invalid(path, message)
         }
     })?;
     json.end().map_err(|_| {
-        ApiError::new(ErrorCode::InvalidRequest, "the body goes on after the end of its JSON")
+        ApiError::new(
+            ErrorCode::InvalidRequest,
+            "the body goes on after the end of its JSON",
+        )
     })?;
     Ok(value)
 }
@@ -59,7 +67,10 @@ fn without_position(error: &serde_json::Error) -> String {
     }
     let text = error.to_string();
     let text = text.strip_suffix(&format!(" at {at}")).unwrap_or(&text);
-    match text.strip_prefix("invalid type: string ").and_then(|rest| rest.rsplit_once(", expected ")) {
+    match text
+        .strip_prefix("invalid type: string ")
+        .and_then(|rest| rest.rsplit_once(", expected "))
+    {
         Some((_, expected)) => format!("a string, expected {expected}"),
         None => text.to_owned(),
     }
@@ -80,6 +91,9 @@ fn unreadable(rejection: BytesRejection) -> ApiError {
             "the body is larger than this server accepts; send a smaller one",
         )
     } else {
-        ApiError::new(ErrorCode::InvalidRequest, "the body ended before it was whole")
+        ApiError::new(
+            ErrorCode::InvalidRequest,
+            "the body ended before it was whole",
+        )
     }
 }

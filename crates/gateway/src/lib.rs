@@ -12,6 +12,7 @@
 //! - [`event_stream`]: a generation as server-sent events
 //! - [`record`]: the id of a request, its log line and its metrics
 //! - [`error`]: errors as HTTP answers
+//! - [`watch`]: whether the services behind can be reached
 
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ mod policy;
 mod record;
 mod request;
 mod routes;
+pub mod watch;
 
 pub use config::Config;
 pub use routes::routes;

@@ -35,9 +35,15 @@ pub async fn layer(mut request: Request, next: Next) -> Response {
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
     let peer = request.extensions().get::<Peer>().and_then(|peer| peer.0);
     let method = request.method().to_string();
-    let record = Record::begin(format!("{method} {route}"), peer.map(|peer| peer.ip().to_string()));
+    let record = Record::begin(
+        format!("{method} {route}"),
+        peer.map(|peer| peer.ip().to_string()),
+    );
     request.extensions_mut().insert(record.clone());
-    let mut ending = Ending { record, complete: false };
+    let mut ending = Ending {
+        record,
+        complete: false,
+    };
 
     let mut response = next.run(request).await;
 
@@ -92,7 +98,10 @@ impl Record {
     /// The record of one request on a socket, with an id of its own.
     pub fn on_socket(&self) -> Ending {
         let record = Self::begin("WS /v1/stream".to_owned(), self.0.peer.clone());
-        Ending { record, complete: false }
+        Ending {
+            record,
+            complete: false,
+        }
     }
 
     /// The id that the caller is told.
@@ -128,7 +137,10 @@ impl Record {
 
     fn details(&self) -> MutexGuard<'_, Details> {
         // Every write is one assignment, so a panic elsewhere leaves nothing half done.
-        self.0.details.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .details
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -142,7 +154,13 @@ pub struct Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        let Inner { id, route, peer, begun, .. } = &*self.record.0;
+        let Inner {
+            id,
+            route,
+            peer,
+            begun,
+            ..
+        } = &*self.record.0;
         let details = std::mem::take(&mut *self.record.details());
         let outcome = match details.error {
             Some(code) => code.row().name,
@@ -157,7 +175,8 @@ impl Drop for Ending {
         let first_token = details.first_token.map(|at| at.duration_since(*begun));
         let (tenant, caller) = details.caller.unzip();
         gauge!(metrics::IN_FLIGHT).decrement(1);
-        counter!(metrics::REQUESTS, "route" => route.clone(), "status" => status.to_string()).increment(1);
+        counter!(metrics::REQUESTS, "route" => route.clone(), "status" => status.to_string())
+            .increment(1);
         histogram!(metrics::DURATION, "route" => route.clone()).record(duration);
         if let Some(model) = &details.model {
             let model = model.to_string();

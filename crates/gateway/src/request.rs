@@ -73,11 +73,18 @@ pub fn from_completion(
 pub fn from_stream(request: StreamRequest, config: &Config) -> Result<GenerateRequest, ApiError> {
     refuse_unsupported(&request.extra)?;
     let prompt = match (request.prompt, request.messages) {
-        (Some(content), None) => {
-            Prompt::Chat(vec![ChatMessage { role: ChatRole::User, content, name: None }])
-        }
+        (Some(content), None) => Prompt::Chat(vec![ChatMessage {
+            role: ChatRole::User,
+            content,
+            name: None,
+        }]),
         (None, Some(messages)) => conversation(messages)?,
-        _ => return Err(ApiError::invalid("prompt", "send either `prompt` or `messages`")),
+        _ => {
+            return Err(ApiError::invalid(
+                "prompt",
+                "send either `prompt` or `messages`",
+            ));
+        }
     };
     Ok(GenerateRequest {
         model: model(request.model)?,
@@ -112,14 +119,29 @@ impl Fields {
         let defaults = Sampling::default();
         let top_p = in_range("top_p", self.top_p, 0.0, 1.0, defaults.top_p)?;
         if top_p == 0.0 {
-            return Err(ApiError::invalid("top_p", "`top_p` is 0; it must be above 0 and at most 1"));
+            return Err(ApiError::invalid(
+                "top_p",
+                "`top_p` is 0; it must be above 0 and at most 1",
+            ));
         }
         Ok(Sampling {
-            temperature: in_range("temperature", self.temperature, 0.0, 2.0, config.default_temperature)?,
+            temperature: in_range(
+                "temperature",
+                self.temperature,
+                0.0,
+                2.0,
+                config.default_temperature,
+            )?,
             top_p,
             // A negative seed is as good as any other; only its bits count.
             seed: self.seed.map(i64::cast_unsigned),
-            frequency_penalty: in_range("frequency_penalty", self.frequency_penalty, -2.0, 2.0, 0.0)?,
+            frequency_penalty: in_range(
+                "frequency_penalty",
+                self.frequency_penalty,
+                -2.0,
+                2.0,
+                0.0,
+            )?,
             presence_penalty: in_range("presence_penalty", self.presence_penalty, -2.0, 2.0, 0.0)?,
         })
     }
@@ -144,14 +166,20 @@ fn in_range(
 
 fn positive(name: &str, value: u32) -> Result<u32, ApiError> {
     if value == 0 {
-        return Err(ApiError::invalid(name, format!("`{name}` is 0; it must be at least 1")));
+        return Err(ApiError::invalid(
+            name,
+            format!("`{name}` is 0; it must be at least 1"),
+        ));
     }
     Ok(value)
 }
 
 fn model(name: String) -> Result<fathom_proto::id::ModelId, ApiError> {
     if name.is_empty() {
-        return Err(ApiError::invalid("model", "`model` is empty; `GET /v1/models` lists the names"));
+        return Err(ApiError::invalid(
+            "model",
+            "`model` is empty; `GET /v1/models` lists the names",
+        ));
     }
     Ok(name.into())
 }
@@ -186,9 +214,15 @@ fn prompt(prompt: ApiPrompt) -> Result<Prompt, ApiError> {
 
 fn conversation(messages: Vec<Message>) -> Result<Prompt, ApiError> {
     if messages.is_empty() {
-        return Err(ApiError::invalid("messages", "`messages` is empty; send at least one"));
+        return Err(ApiError::invalid(
+            "messages",
+            "`messages` is empty; send at least one",
+        ));
     }
-    let turns = messages.into_iter().enumerate().map(|(i, message)| turn(i, message));
+    let turns = messages
+        .into_iter()
+        .enumerate()
+        .map(|(i, message)| turn(i, message));
     Ok(Prompt::Chat(turns.collect::<Result<_, _>>()?))
 }
 
@@ -225,18 +259,31 @@ fn turn(index: usize, message: Message) -> Result<ChatMessage, ApiError> {
             content
         }
     };
-    Ok(ChatMessage { role, content, name: message.name })
+    Ok(ChatMessage {
+        role,
+        content,
+        name: message.name,
+    })
 }
 
 fn stops(stop: Option<OneOrMany>) -> Result<Vec<String>, ApiError> {
     let stops = stop.map(OneOrMany::into_vec).unwrap_or_default();
     if stops.len() > MAX_STOPS {
-        let message = format!("`stop` holds {} texts; at most {MAX_STOPS} are allowed", stops.len());
+        let message = format!(
+            "`stop` holds {} texts; at most {MAX_STOPS} are allowed",
+            stops.len()
+        );
         return Err(ApiError::invalid("stop", message));
     }
-    match stops.iter().find(|stop| stop.is_empty() || stop.len() > MAX_STOP_BYTES) {
+    match stops
+        .iter()
+        .find(|stop| stop.is_empty() || stop.len() > MAX_STOP_BYTES)
+    {
         Some(stop) => {
-            let message = format!("a `stop` text has {} bytes; 1 to {MAX_STOP_BYTES} are allowed", stop.len());
+            let message = format!(
+                "a `stop` text has {} bytes; 1 to {MAX_STOP_BYTES} are allowed",
+                stop.len()
+            );
             Err(ApiError::invalid("stop", message))
         }
         None => Ok(stops),
@@ -256,12 +303,15 @@ fn refuse_unsupported(extra: &Extra) -> Result<(), ApiError> {
             "tool_choice" | "function_call" => value.as_str() == Some("none"),
             "logit_bias" => value.as_object().is_some_and(serde_json::Map::is_empty),
             "response_format" => value.get("type").and_then(Value::as_str) == Some("text"),
-            "modalities" => value.as_array().is_some_and(|kinds| kinds.iter().all(|kind| kind == "text")),
+            "modalities" => value
+                .as_array()
+                .is_some_and(|kinds| kinds.iter().all(|kind| kind == "text")),
             "audio" | "prediction" | "web_search_options" => false,
             _ => true,
         };
         if !asks_for_nothing && !value.is_null() {
-            let message = format!("`{name}` with this value is not supported by this server; leave it out");
+            let message =
+                format!("`{name}` with this value is not supported by this server; leave it out");
             return Err(ApiError::invalid(name.as_str(), message));
         }
     }

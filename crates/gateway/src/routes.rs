@@ -63,11 +63,17 @@ fn layered(table: Vec<Route>, gateway: Gateway) -> Router {
 }
 
 async fn not_found() -> ApiError {
-    ApiError::new(ErrorCode::NotFound, "there is no such route; the API begins at /v1")
+    ApiError::new(
+        ErrorCode::NotFound,
+        "there is no such route; the API begins at /v1",
+    )
 }
 
 async fn method_not_allowed() -> ApiError {
-    ApiError::new(ErrorCode::MethodNotAllowed, "this route does not take that method")
+    ApiError::new(
+        ErrorCode::MethodNotAllowed,
+        "this route does not take that method",
+    )
 }
 
 /// The panic's text is in the log already, by the panic hook; it may hold anything.

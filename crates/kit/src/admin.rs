@@ -13,7 +13,11 @@ pub fn routes(readiness: Readiness, metrics: PrometheusHandle) -> Router {
     Router::new()
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(readyz).with_state(readiness))
-        .route("/metrics", get(async |State(metrics): State<PrometheusHandle>| metrics.render()).with_state(metrics))
+        .route(
+            "/metrics",
+            get(async |State(metrics): State<PrometheusHandle>| metrics.render())
+                .with_state(metrics),
+        )
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, String) {
@@ -21,6 +25,9 @@ async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, String) {
     if missing.is_empty() {
         (StatusCode::OK, "ready\n".to_owned())
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", missing.join(", ")))
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("not ready: {}\n", missing.join(", ")),
+        )
     }
 }

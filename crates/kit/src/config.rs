@@ -1,9 +1,13 @@
 //! Layered configuration: defaults → file → environment → flags, with typed leaves.
 //!
 //! `FATHOM__GATEWAY__LISTEN=127.0.0.1:9000` sets `listen` of the table `[gateway]`.
-#![expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use figment::Figment;
 use figment::error::Kind;
@@ -22,26 +26,56 @@ pub enum ConfigError {
     Invalid(String),
 }
 
-/// Reads the configuration in its layers; `flags` holds what the command line sets.
+/// Reads the configuration in its layers; `flags` are the command line's `KEY=VALUE` settings.
 ///
 /// # Errors
 /// [`ConfigError`] for a missing file, an unknown key or a value of the wrong type.
-pub fn load<T>(file: Option<&Path>, flags: impl Serialize) -> Result<T, ConfigError>
+pub fn load<T>(defaults: T, file: Option<&Path>, flags: &[Setting]) -> Result<T, ConfigError>
 where
-    T: Serialize + DeserializeOwned + Default,
+    T: Serialize + DeserializeOwned,
 {
-    let mut figment = Figment::from(Serialized::defaults(T::default()));
+    let mut figment = Figment::from(Serialized::defaults(defaults));
     if let Some(file) = file {
         if !file.is_file() {
             return Err(ConfigError::NoFile(file.to_owned()));
         }
         figment = figment.merge(Toml::file_exact(file));
     }
+    figment = figment.merge(Env::prefixed("FATHOM__").split("__"));
+    for Setting { key, value } in flags {
+        figment = figment.merge(Serialized::default(key, value));
+    }
     figment
-        .merge(Env::prefixed("FATHOM__").split("__"))
-        .merge(Serialized::defaults(flags))
         .extract()
         .map_err(|error| ConfigError::Invalid(describe(error)))
+}
+
+/// One setting of the command line, `KEY=VALUE` with a dotted key, as in
+/// `gateway.listen=127.0.0.1:9000`. The value is TOML, or else a plain string.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// Dotted key.
+    pub key: String,
+    /// Typed value.
+    pub value: toml::Value,
+}
+
+impl FromStr for Setting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (key, value) = text
+            .split_once('=')
+            .ok_or_else(|| format!("`{text}` is no setting; write KEY=VALUE"))?;
+        let parsed = toml::from_str(&format!("value = {value}"))
+            .ok()
+            .and_then(|mut table: toml::Table| table.remove("value"));
+        let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
+        Ok(Self {
+            key: key.to_owned(),
+            value,
+        })
+    }
 }
 
 /// The data folder of `fathom up`: `$FATHOM_HOME`, else `.fathom` here.
@@ -53,7 +87,10 @@ pub fn home() -> PathBuf {
 /// One line for each thing that is wrong: the key, the problem, the source, and what would be
 /// right where that is known.
 fn describe(error: figment::Error) -> String {
-    let lines: Vec<String> = error.into_iter().map(|error| describe_one(&error)).collect();
+    let lines: Vec<String> = error
+        .into_iter()
+        .map(|error| describe_one(&error))
+        .collect();
     lines.join("\n")
 }
 
@@ -62,7 +99,11 @@ fn describe_one(error: &figment::Error) -> String {
     let problem = match &error.kind {
         Kind::UnknownField(name, known) => {
             if !path.ends_with(name.as_str()) {
-                path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                path = if path.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{path}.{name}")
+                };
             }
             match nearest(name, known) {
                 Some(near) => format!("unknown key; did you mean `{near}`?"),
@@ -71,10 +112,13 @@ fn describe_one(error: &figment::Error) -> String {
         }
         kind => kind.to_string(),
     };
-    let source = error.metadata.as_ref().map(|metadata| match &metadata.source {
-        Some(source) => format!(" (in {source})"),
-        None => format!(" (in {})", metadata.name),
-    });
+    let source = error
+        .metadata
+        .as_ref()
+        .map(|metadata| match &metadata.source {
+            Some(source) => format!(" (in {source})"),
+            None => format!(" (in {})", metadata.name),
+        });
     format!("`{path}`: {problem}{}", source.unwrap_or_default())
 }
 
@@ -89,8 +133,6 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde::Deserialize;
 
     use super::*;
@@ -112,19 +154,24 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("fathom.toml");
         std::fs::write(&path, text).unwrap();
-        load(Some(&path), BTreeMap::<String, String>::new())
+        load(Config::default(), Some(&path), &[])
     }
 
     #[test]
     fn an_unknown_key_is_refused_with_the_nearest_one() {
         let error = load_text("[gateway]\nlisen = 'x'").unwrap_err().to_string();
-        assert!(error.starts_with("`gateway.lisen`: unknown key; did you mean `listen`?"), "{error}");
+        assert!(
+            error.starts_with("`gateway.lisen`: unknown key; did you mean `listen`?"),
+            "{error}"
+        );
         assert!(error.contains("fathom.toml"), "{error}");
     }
 
     #[test]
     fn a_value_of_the_wrong_type_is_refused_with_its_key() {
-        let error = load_text("[gateway]\nmax_body_bytes = 'many'").unwrap_err().to_string();
+        let error = load_text("[gateway]\nmax_body_bytes = 'many'")
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with("`gateway.max_body_bytes`: "), "{error}");
     }
 
@@ -133,14 +180,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("fathom.toml");
         std::fs::write(&path, "[gateway]\nlisten = 'file'").unwrap();
-        let flags = BTreeMap::from([("gateway", BTreeMap::from([("listen", "flag")]))]);
-        let config: Config = load(Some(&path), flags).unwrap();
+        let flags = [
+            "gateway.listen=flag".parse().unwrap(),
+            "gateway.max_body_bytes=7".parse().unwrap(),
+        ];
+        let config: Config = load(Config::default(), Some(&path), &flags).unwrap();
         assert_eq!(config.gateway.listen, "flag");
+        assert_eq!(config.gateway.max_body_bytes, 7);
     }
 
     #[test]
     fn a_missing_file_is_named() {
-        let error = load::<Config>(Some(Path::new("/no/such.toml")), ()).unwrap_err();
-        assert_eq!(error.to_string(), "the configuration file /no/such.toml does not exist");
+        let error = load(Config::default(), Some(Path::new("/no/such.toml")), &[]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the configuration file /no/such.toml does not exist"
+        );
     }
 }

@@ -97,7 +97,10 @@ mod tests {
     #[tokio::test]
     async fn processes_that_start_together_migrate_once() {
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}/new/fathom.db?mode=rwc", folder.path().display());
+        let url = format!(
+            "sqlite://{}/new/fathom.db?mode=rwc",
+            folder.path().display()
+        );
         let pools = tokio::join!(connect(&url), connect(&url), connect(&url));
         pools.0.unwrap();
         pools.1.unwrap();

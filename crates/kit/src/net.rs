@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -22,6 +22,12 @@ pub enum ListenAddress {
 }
 
 impl ListenAddress {
+    /// A port of this machine that no other machine reaches.
+    #[must_use]
+    pub fn local(port: u16) -> Self {
+        Self::Tcp((Ipv4Addr::LOCALHOST, port).into())
+    }
+
     /// Opens the port.
     ///
     /// # Errors
@@ -36,11 +42,14 @@ impl ListenAddress {
                 // A socket that a killed process left behind would block the address for ever.
                 match std::fs::remove_file(path) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                    _ => UnixListener::bind(path).map(|listener| Listener::Unix(listener, path.clone())),
+                    _ => UnixListener::bind(path)
+                        .map(|listener| Listener::Unix(listener, path.clone())),
                 }
             }
         };
-        bound.map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {self}: {error}")))
+        bound.map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot listen on {self}: {error}"))
+        })
     }
 }
 
@@ -138,7 +147,9 @@ impl FromStr for Endpoint {
         if text.starts_with("http://") || text.starts_with("unix:") {
             Ok(Self(text.to_owned()))
         } else {
-            Err(format!("`{text}` is no endpoint; write http://HOST:PORT or unix:PATH"))
+            Err(format!(
+                "`{text}` is no endpoint; write http://HOST:PORT or unix:PATH"
+            ))
         }
     }
 }

@@ -49,7 +49,10 @@ impl Limits {
     /// For ports that only our own services call: one connection carries a whole gateway.
     #[must_use]
     pub fn internal() -> Self {
-        Self { max_concurrent_streams: 10_000, ..Self::default() }
+        Self {
+            max_concurrent_streams: 10_000,
+            ..Self::default()
+        }
     }
 }
 
@@ -83,13 +86,23 @@ pub async fn serve(listener: Listener, routes: Router, limits: Limits, shutdown:
                 // Nagle's algorithm would hold a token back until the last one is acknowledged.
                 let _ = stream.set_nodelay(true);
                 let connection = serve_connection(
-                    TokioIo::new(stream), Peer(Some(peer)), routes.clone(), builder.clone(), shutdown.clone(), permit,
+                    TokioIo::new(stream),
+                    Peer(Some(peer)),
+                    routes.clone(),
+                    builder.clone(),
+                    shutdown.clone(),
+                    permit,
                 );
                 shutdown.spawn(connection);
             }
             Ok((Connection::Unix(stream), permit)) => {
                 let connection = serve_connection(
-                    TokioIo::new(stream), Peer(None), routes.clone(), builder.clone(), shutdown.clone(), permit,
+                    TokioIo::new(stream),
+                    Peer(None),
+                    routes.clone(),
+                    builder.clone(),
+                    shutdown.clone(),
+                    permit,
                 );
                 shutdown.spawn(connection);
             }
@@ -111,7 +124,11 @@ async fn accept(
     listener: &Listener,
     connections: &Arc<Semaphore>,
 ) -> io::Result<(Connection, OwnedSemaphorePermit)> {
-    let permit = connections.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let permit = connections
+        .clone()
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
     let connection = match listener {
         Listener::Tcp(listener) => {
             let (stream, peer) = listener.accept().await?;
@@ -132,12 +149,20 @@ async fn serve_connection<IO>(
 ) where
     IO: Read + Write + Unpin + Send + 'static,
 {
-    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let mut request: Request = request.map(Body::new);
-        request.extensions_mut().insert(peer);
-        let routes = routes.clone();
-        async move { Ok::<Response, Infallible>(routes.oneshot(request).await.unwrap_or_else(|never| match never {})) }
-    });
+    let service =
+        hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            let mut request: Request = request.map(Body::new);
+            request.extensions_mut().insert(peer);
+            let routes = routes.clone();
+            async move {
+                Ok::<Response, Infallible>(
+                    routes
+                        .oneshot(request)
+                        .await
+                        .unwrap_or_else(|never| match never {}),
+                )
+            }
+        });
     let mut connection = std::pin::pin!(builder.serve_connection_with_upgrades(io, service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

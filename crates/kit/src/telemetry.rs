@@ -22,7 +22,11 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { log: "info".to_owned(), format: Format::Auto }
+        Self {
+            // llama.cpp writes a hundred lines per load at the level info.
+            log: "info,llama-cpp-2=warn,llama_cpp_2=warn".to_owned(),
+            format: Format::Auto,
+        }
     }
 }
 
@@ -42,7 +46,9 @@ pub enum Format {
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The filter is malformed.
-    #[error("`telemetry.log`: `{filter}` is no log filter; write info, or info,fathom_router=debug")]
+    #[error(
+        "`telemetry.log`: `{filter}` is no log filter; write info, or info,fathom_router=debug"
+    )]
     Filter {
         /// What was configured.
         filter: String,
@@ -57,17 +63,25 @@ pub enum TelemetryError {
 /// # Errors
 /// A malformed filter, or a second call in one process.
 pub fn init_logs(config: &Config) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(&config.log)
-        .map_err(|_| TelemetryError::Filter { filter: config.log.clone() })?;
+    let filter = EnvFilter::try_new(&config.log).map_err(|_| TelemetryError::Filter {
+        filter: config.log.clone(),
+    })?;
     let terminal = std::io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let json = match config.format {
         Format::Auto => !terminal,
         Format::Text => false,
         Format::Json => true,
     };
     let installed = if json {
-        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+        lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .try_init()
     } else {
         lines.with_ansi(terminal).try_init()
     };

@@ -175,48 +175,90 @@ impl ErrorCode {
             http: u16,
             retryable: bool,
         ) -> ErrorRow {
-            ErrorRow { name, kind, grpc, http, retryable }
+            ErrorRow {
+                name,
+                kind,
+                grpc,
+                http,
+                retryable,
+            }
         }
         const REQUEST: &str = "invalid_request_error";
         const SERVER: &str = "server_error";
         match self {
-            Self::InvalidRequest => {
-                row("invalid_request", REQUEST, Grpc::InvalidArgument, 400, false)
-            }
-            Self::ContextLengthExceeded => {
-                row("context_length_exceeded", REQUEST, Grpc::InvalidArgument, 400, false)
-            }
-            Self::Unauthenticated => {
-                row("invalid_api_key", "authentication_error", Grpc::Unauthenticated, 401, false)
-            }
-            Self::PermissionDenied => {
-                row("permission_denied", "permission_error", Grpc::PermissionDenied, 403, false)
-            }
+            Self::InvalidRequest => row(
+                "invalid_request",
+                REQUEST,
+                Grpc::InvalidArgument,
+                400,
+                false,
+            ),
+            Self::ContextLengthExceeded => row(
+                "context_length_exceeded",
+                REQUEST,
+                Grpc::InvalidArgument,
+                400,
+                false,
+            ),
+            Self::Unauthenticated => row(
+                "invalid_api_key",
+                "authentication_error",
+                Grpc::Unauthenticated,
+                401,
+                false,
+            ),
+            Self::PermissionDenied => row(
+                "permission_denied",
+                "permission_error",
+                Grpc::PermissionDenied,
+                403,
+                false,
+            ),
             Self::ModelNotFound => row("model_not_found", REQUEST, Grpc::NotFound, 404, false),
             Self::NotFound => row("not_found", REQUEST, Grpc::NotFound, 404, false),
-            Self::MethodNotAllowed => {
-                row("method_not_allowed", REQUEST, Grpc::Unimplemented, 405, false)
-            }
+            Self::MethodNotAllowed => row(
+                "method_not_allowed",
+                REQUEST,
+                Grpc::Unimplemented,
+                405,
+                false,
+            ),
             Self::PayloadTooLarge => {
                 row("payload_too_large", REQUEST, Grpc::OutOfRange, 413, false)
             }
-            Self::UnsupportedMediaType => {
-                row("unsupported_media_type", REQUEST, Grpc::InvalidArgument, 415, false)
-            }
-            Self::RateLimited => {
-                row("rate_limit_exceeded", "rate_limit_error", Grpc::ResourceExhausted, 429, true)
-            }
+            Self::UnsupportedMediaType => row(
+                "unsupported_media_type",
+                REQUEST,
+                Grpc::InvalidArgument,
+                415,
+                false,
+            ),
+            Self::RateLimited => row(
+                "rate_limit_exceeded",
+                "rate_limit_error",
+                Grpc::ResourceExhausted,
+                429,
+                true,
+            ),
             Self::Cancelled => row("cancelled", REQUEST, Grpc::Cancelled, 499, false),
             Self::Internal => row("internal_error", SERVER, Grpc::Internal, 500, true),
             Self::WorkerFailed => row("worker_failed", SERVER, Grpc::Unavailable, 502, true),
-            Self::Overloaded => {
-                row("overloaded", "overloaded_error", Grpc::Unavailable, 503, true)
-            }
+            Self::Overloaded => row(
+                "overloaded",
+                "overloaded_error",
+                Grpc::Unavailable,
+                503,
+                true,
+            ),
             Self::Unavailable => row("unavailable", SERVER, Grpc::Unavailable, 503, true),
             Self::ShuttingDown => row("server_shutdown", SERVER, Grpc::Unavailable, 503, true),
-            Self::DeadlineExceeded => {
-                row("deadline_exceeded", "timeout_error", Grpc::DeadlineExceeded, 504, true)
-            }
+            Self::DeadlineExceeded => row(
+                "deadline_exceeded",
+                "timeout_error",
+                Grpc::DeadlineExceeded,
+                504,
+                true,
+            ),
         }
     }
 

@@ -55,3 +55,11 @@ impl RequestId {
         Self::from(uuid::Uuid::now_v7().simple().to_string())
     }
 }
+
+impl WorkerId {
+    /// A fresh id for a worker process.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self::from(uuid::Uuid::now_v7().simple().to_string())
+    }
+}

@@ -94,7 +94,9 @@ impl Scopes {
 
     /// The scopes in the set.
     pub fn iter(self) -> impl Iterator<Item = Scope> {
-        Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
+        Scope::ALL
+            .into_iter()
+            .filter(move |scope| self.contains(*scope))
     }
 
     /// Reads names; `Err` holds the first that is no scope.

@@ -1,4 +1,5 @@
 //! Code generated from `proto/` when the crate is built.
+#![expect(clippy::allow_attributes, reason = "prost writes them")]
 #![expect(clippy::doc_markdown, reason = "the comments are written for protobuf")]
 
 /// `fathom.auth.v1`

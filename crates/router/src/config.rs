@@ -1,6 +1,5 @@
 //! `[router]`
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use fathom_kit::net::ListenAddress;
@@ -13,7 +12,7 @@ pub struct Config {
     /// Where gRPC is served.
     pub listen: ListenAddress,
     /// Where probes and metrics are served.
-    pub admin_listen: SocketAddr,
+    pub admin_listen: ListenAddress,
     /// URL of the database with the table of models; absent: the one of the whole installation.
     pub database: Option<String>,
     /// How long a worker counts as up after it last said so. Shorter finds a dead worker sooner,
@@ -27,8 +26,8 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: ListenAddress::Tcp((Ipv4Addr::LOCALHOST, 8281).into()),
-            admin_listen: (Ipv4Addr::LOCALHOST, 9281).into(),
+            listen: ListenAddress::local(8281),
+            admin_listen: ListenAddress::local(9281),
             database: None,
             lease: Duration::from_secs(10),
             max_workers: 10_000,

@@ -65,7 +65,10 @@ impl Models {
             }
             Err(error) => {
                 if !self.stale.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(%error, "the table of models cannot be read; its last known rows stay");
+                    tracing::warn!(
+                        %error,
+                        "the table of models cannot be read; its last known rows stay"
+                    );
                 }
             }
         }

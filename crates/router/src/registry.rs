@@ -123,8 +123,7 @@ impl Workers {
 
     fn insert(&self, table: &mut Table, worker: Worker, now: Instant) -> Result<(), Error> {
         let id = worker.announcement.worker.clone();
-        let known = table.contains(&id);
-        if !known && table.len() >= self.max_workers {
+        if !table.contains(&id) && table.len() >= self.max_workers {
             table.remove_expired(now);
             if table.len() >= self.max_workers {
                 return Err(Error::RegistryFull {
@@ -132,11 +131,12 @@ impl Workers {
                 });
             }
         }
-        let (endpoint, models) = (
-            &worker.announcement.endpoint,
-            worker.announcement.models.len(),
+        tracing::info!(
+            worker.id = %id,
+            worker.endpoint = %worker.announcement.endpoint,
+            worker.models = worker.announcement.models.len(),
+            "worker is up"
         );
-        tracing::info!(worker.id = %id, worker.endpoint = %endpoint, worker.models = models, known, "worker is up");
         table.insert(worker);
         Ok(())
     }

@@ -1,1 +1,31 @@
-//! Engines behind one trait: local and sim.
+//! The worker: engines that turn prompts into text, each behind a queue of its own.
+//!
+//! It owns the weights on disk, what runs at a time and what waits. It knows no tenant and no
+//! limit; the router finds it through what it announces.
+//!
+//! # Layout
+//!
+//! - [`Worker`] (`worker`): the service; implements the port `Inference`
+//!   - `guarded`: a stream that ends at its deadline and with the process
+//! - [`Config`] (`config`): the table `[worker]`
+//! - `engine`: what every engine does
+//!   - `local`: weights in this process
+//!   - `sim`: text from a formula, for tests and load
+//! - `admission`: how many run, how many wait and for how long
+//! - [`store`]: weights on disk, fetched when absent
+//! - [`announce`]: tells the routers that this worker is up
+//! - [`Error`] (`error`), `metrics`
+
+mod admission;
+pub mod announce;
+mod config;
+mod engine;
+mod error;
+mod guarded;
+mod metrics;
+pub mod store;
+mod worker;
+
+pub use config::{Config, EngineConfig, LocalConfig, SimConfig};
+pub use error::Error;
+pub use worker::Worker;

@@ -85,6 +85,11 @@ fn a_new_key_in_front_leaves_old_values_readable() {
         ..mac
     };
     assert!(!without.verify(b"message", &renamed));
+    let unnamed = Mac {
+        pepper_id: "p".to_owned(),
+        ..without.mac(b"message")
+    };
+    assert!(!without.verify(b"message", &unnamed));
 }
 
 #[test]

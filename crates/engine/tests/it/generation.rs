@@ -76,11 +76,12 @@ async fn a_stop_string_ends_the_text_before_it() -> Result {
 #[tokio::test]
 async fn characters_of_several_tokens_arrive_whole() -> Result {
     let engine = engine().await?;
-    let mut job = job("Say it again: 🦀🦀🦀 日本語 🦀🦀🦀 日本語", 48)?;
-    job.stop = vec!["\u{FFFD}".into()];
+    let job = job("Say it again: 🦀🦀🦀 日本語 🦀🦀🦀 日本語", 48)?;
     let outcome = run(&engine, job).await?;
-    assert!(outcome.text.chars().any(|char| char.len_utf8() > 2));
-    assert!(!outcome.text.contains('\u{FFFD}'));
+    // The last character may be cut short by max_tokens.
+    let text = outcome.text.trim_end_matches('\u{FFFD}');
+    assert!(text.chars().any(|char| char.len_utf8() > 2));
+    assert!(!text.contains('\u{FFFD}'));
     Ok(())
 }
 

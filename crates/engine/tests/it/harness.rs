@@ -25,6 +25,10 @@ pub(crate) struct Outcome {
 }
 
 /// The path of the model.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only the test run knows where the model is"
+)]
 pub(crate) fn model_path() -> Result<PathBuf> {
     std::env::var_os("FATHOM_TEST_MODEL")
         .map(PathBuf::from)

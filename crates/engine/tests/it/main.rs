@@ -3,6 +3,7 @@
 mod generation;
 mod harness;
 mod lifecycle;
+mod logs;
 mod prompt;
 mod sampling;
 mod weights;

@@ -28,11 +28,14 @@ fn a_value_out_of_its_range_is_refused_by_name() {
     refused(json!({"presence_penalty": -2.5}), "presence_penalty");
     refused(json!({"max_tokens": 0}), "max_tokens");
     refused(json!({"max_completion_tokens": 0}), "max_completion_tokens");
-    refused(json!({"stop": ["a"; 17]}), "stop");
+    refused(json!({"stop": vec!["a"; 17]}), "stop");
     refused(json!({"stop": ""}), "stop");
     refused(json!({"model": ""}), "model");
     refused(json!({"messages": []}), "messages");
-    refused(json!({"messages": [{"role": "robot", "content": "x"}]}), "messages[0].role");
+    refused(
+        json!({"messages": [{"role": "robot", "content": "x"}]}),
+        "messages[0].role",
+    );
 }
 
 #[test]
@@ -40,10 +43,16 @@ fn a_field_that_no_engine_honours_is_refused_and_not_dropped() {
     refused(json!({"n": 2}), "n");
     refused(json!({"logprobs": true}), "logprobs");
     refused(json!({"tools": [{"type": "function"}]}), "tools");
-    refused(json!({"response_format": {"type": "json_object"}}), "response_format");
+    refused(
+        json!({"response_format": {"type": "json_object"}}),
+        "response_format",
+    );
     refused(json!({"logit_bias": {"5": 1}}), "logit_bias");
     let image = json!([{"type": "image_url", "image_url": {"url": "http://127.0.0.1/"}}]);
-    refused(json!({"messages": [{"role": "user", "content": image}]}), "messages[0].content[0]");
+    refused(
+        json!({"messages": [{"role": "user", "content": image}]}),
+        "messages[0].content[0]",
+    );
 }
 
 #[test]
@@ -62,7 +71,10 @@ fn absent_fields_get_the_configured_defaults() {
     assert_eq!(request.sampling.temperature, 0.7);
     assert_eq!(request.max_tokens, Some(4096));
     let completion = json!({"model": "m", "prompt": "hi"});
-    let request = from_completion(serde_json::from_value(completion).unwrap(), &Config::default());
+    let request = from_completion(
+        serde_json::from_value(completion).unwrap(),
+        &Config::default(),
+    );
     assert_eq!(request.unwrap().max_tokens, Some(16));
 }
 
@@ -70,7 +82,9 @@ fn absent_fields_get_the_configured_defaults() {
 fn text_parts_are_joined_and_a_developer_is_a_system() {
     let parts = json!([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]);
     let request = chat(json!({"messages": [{"role": "developer", "content": parts}]})).unwrap();
-    let Prompt::Chat(turns) = request.prompt else { panic!("a chat") };
+    let Prompt::Chat(turns) = request.prompt else {
+        panic!("a chat")
+    };
     assert_eq!(turns[0].role, ChatRole::System);
     assert_eq!(turns[0].content, "ab");
 }

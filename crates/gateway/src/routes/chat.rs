@@ -72,12 +72,14 @@ impl ChatEvents {
         choice: Option<(Delta<'_>, Option<FinishReason>)>,
         usage: Option<Usage>,
     ) -> Vec<u8> {
-        let choices = choice.into_iter().map(|(delta, finish_reason)| ChunkChoice {
-            index: 0,
-            delta,
-            logprobs: None,
-            finish_reason,
-        });
+        let choices = choice
+            .into_iter()
+            .map(|(delta, finish_reason)| ChunkChoice {
+                index: 0,
+                delta,
+                logprobs: None,
+                finish_reason,
+            });
         to_json(&ChatChunk {
             id: self.id.as_str().into(),
             object: "chat.completion.chunk".into(),
@@ -91,12 +93,18 @@ impl ChatEvents {
 
 impl Events for ChatEvents {
     fn opening(&self, generation: &Generation) -> Option<Vec<u8>> {
-        let delta = Delta { role: Some("assistant".into()), content: Some("".into()) };
+        let delta = Delta {
+            role: Some("assistant".into()),
+            content: Some("".into()),
+        };
         Some(self.chunk(generation, Some((delta, None)), None))
     }
 
     fn text(&self, generation: &Generation, text: &str) -> Vec<u8> {
-        let delta = Delta { role: None, content: Some(text.into()) };
+        let delta = Delta {
+            role: None,
+            content: Some(text.into()),
+        };
         self.chunk(generation, Some((delta, None)), None)
     }
 

@@ -39,13 +39,21 @@ pub async fn create(
         created,
         model: model.into(),
         choices: vec![choice(&text, Some(finish_reason(reason)))],
-        usage: Some(Some(Usage::new(usage.prompt_tokens, usage.completion_tokens))),
+        usage: Some(Some(Usage::new(
+            usage.prompt_tokens,
+            usage.completion_tokens,
+        ))),
     };
     Ok(axum::Json(answer).into_response())
 }
 
 fn choice(text: &str, finish_reason: Option<FinishReason>) -> Choice<'_> {
-    Choice { index: 0, text: text.into(), logprobs: None, finish_reason }
+    Choice {
+        index: 0,
+        text: text.into(),
+        logprobs: None,
+        finish_reason,
+    }
 }
 
 struct CompletionEvents {

@@ -13,7 +13,10 @@ use crate::error::ApiError;
 pub async fn list(State(gateway): State<Gateway>) -> Result<Json<ModelList>, ApiError> {
     let models = gateway.catalog.list_models().await?;
     let data = models.into_iter().map(describe).collect();
-    Ok(Json(ModelList { object: "list".into(), data }))
+    Ok(Json(ModelList {
+        object: "list".into(),
+        data,
+    }))
 }
 
 /// One model.
@@ -36,9 +39,11 @@ pub async fn retrieve(
 fn describe(model: catalog::Model) -> Model {
     let context_length = model.effective_context_length();
     let (backend, weights, weights_context_length) = match model.deployment {
-        Some(deployment) => {
-            (Some(deployment.backend), Some(deployment.weights), Some(deployment.context_length))
-        }
+        Some(deployment) => (
+            Some(deployment.backend),
+            Some(deployment.weights),
+            Some(deployment.context_length),
+        ),
         None => (None, None, None),
     };
     Model {

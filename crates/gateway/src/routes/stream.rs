@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::{IntoResponse, Response};
-use axum::Extension;
 use fathom_api::stream::{ClientMessage, ServerMessage, StreamRequest};
 use fathom_api::usage::Usage;
 use fathom_proto::identity::{Principal, Scope};
@@ -38,7 +38,10 @@ pub async fn upgrade(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade.map_err(|_| {
-        ApiError::new(ErrorCode::InvalidRequest, "this route is a WebSocket; send a handshake")
+        ApiError::new(
+            ErrorCode::InvalidRequest,
+            "this route is a WebSocket; send a handshake",
+        )
     })?;
     let principal = match bearer(&headers) {
         Some(bearer) => {
@@ -55,7 +58,13 @@ pub async fn upgrade(
         .on_upgrade(async move |socket| {
             // axum spawns this future; the token makes shutdown wait for it.
             let _hold = hold;
-            Session { socket, gateway, ending }.run(principal).await;
+            Session {
+                socket,
+                gateway,
+                ending,
+            }
+            .run(principal)
+            .await;
         })
         .into_response())
 }
@@ -99,7 +108,8 @@ impl Session {
             Err(Break::Gone) => {}
             Err(Break::Drained) => {
                 self.ending.record.set_error(ErrorCode::ShuttingDown);
-                self.close(close_code::AWAY, "this server is going down").await;
+                self.close(close_code::AWAY, "this server is going down")
+                    .await;
             }
             Err(Break::Failed(error)) => {
                 self.ending.record.set_error(error.code);
@@ -109,7 +119,8 @@ impl Session {
                     error: error::body(&error).error,
                 };
                 if self.send(&message).await.is_ok() {
-                    self.close(close_code_of(error.code), error.code.row().name).await;
+                    self.close(close_code_of(error.code), error.code.row().name)
+                        .await;
                 }
             }
         }
@@ -123,7 +134,9 @@ impl Session {
         };
         let request = match self.receive(deadline).await? {
             ClientMessage::Request(request) => request,
-            ClientMessage::Auth { .. } => return Err(invalid("`auth` was sent already; send `request`")),
+            ClientMessage::Auth { .. } => {
+                return Err(invalid("`auth` was sent already; send `request`"));
+            }
         };
         self.generate(&principal, request).await
     }
@@ -134,10 +147,20 @@ impl Session {
             return Err(ApiError::new(ErrorCode::Unauthenticated, message).into());
         };
         let record = &self.ending.record;
-        Ok(authenticate(&self.gateway, strip_bearer(&token), Scope::Inference, Some(record)).await?)
+        Ok(authenticate(
+            &self.gateway,
+            strip_bearer(&token),
+            Scope::Inference,
+            Some(record),
+        )
+        .await?)
     }
 
-    async fn generate(&mut self, principal: &Principal, request: StreamRequest) -> Result<(), Break> {
+    async fn generate(
+        &mut self,
+        principal: &Principal,
+        request: StreamRequest,
+    ) -> Result<(), Break> {
         let request = request::from_stream(request, &self.gateway.config)?;
         let record = self.ending.record.clone();
         let gateway = self.gateway.clone();
@@ -154,12 +177,19 @@ impl Session {
             };
             match piece {
                 Some(Ok(Piece::Text(text))) => {
-                    self.send(&ServerMessage::Response { content: text.into() }).await?;
+                    self.send(&ServerMessage::Response {
+                        content: text.into(),
+                    })
+                    .await?;
                 }
                 Some(Ok(Piece::End(reason, usage))) => {
                     let usage = Usage::new(usage.prompt_tokens, usage.completion_tokens);
                     let finish_reason = finish_reason(reason);
-                    self.send(&ServerMessage::Done { usage, finish_reason }).await?;
+                    self.send(&ServerMessage::Done {
+                        usage,
+                        finish_reason,
+                    })
+                    .await?;
                     return Ok(());
                 }
                 Some(Err(error)) => return Err(Break::Failed(error)),
@@ -210,7 +240,10 @@ impl Session {
 
     /// Closes, and waits for the client's close so that it sees a clean end.
     async fn close(&mut self, code: u16, reason: &'static str) {
-        let frame = CloseFrame { code, reason: reason.into() };
+        let frame = CloseFrame {
+            code,
+            reason: reason.into(),
+        };
         if self.socket.send(Message::Close(Some(frame))).await.is_ok() {
             let answered = async { while let Some(Ok(_)) = self.socket.recv().await {} };
             // A client that does not answer loses nothing but this courtesy.
@@ -226,7 +259,9 @@ fn invalid(message: &str) -> Break {
 fn close_code_of(code: ErrorCode) -> u16 {
     match code {
         ErrorCode::ShuttingDown => close_code::AWAY,
-        ErrorCode::Overloaded | ErrorCode::Unavailable | ErrorCode::RateLimited => close_code::AGAIN,
+        ErrorCode::Overloaded | ErrorCode::Unavailable | ErrorCode::RateLimited => {
+            close_code::AGAIN
+        }
         code if code.row().http < 500 => close_code::POLICY,
         _ => close_code::ERROR,
     }

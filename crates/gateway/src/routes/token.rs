@@ -28,7 +28,9 @@ pub async fn issue(
         Ok(token) => Json(token).into_response(),
         Err(refusal) => refusal.into_response(),
     };
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -46,25 +48,35 @@ async fn answer(
         Some(_) => return Err(Refusal::GrantType),
         None => return Err(Refusal::Request("`grant_type` is missing")),
     }
-    let scopes = form.scope.as_deref().map(|names| Scopes::parse(names.split_ascii_whitespace()));
+    let scopes = form
+        .scope
+        .as_deref()
+        .map(|names| Scopes::parse(names.split_ascii_whitespace()));
     let scopes = scopes.transpose().map_err(|_| Refusal::Scope)?;
     let scopes = scopes.filter(|scopes| !scopes.is_empty());
     let basic = headers.get(header::AUTHORIZATION);
     let (client_id, client_secret) = match (basic, form.client_id, form.client_secret) {
         (Some(header), id, None) => {
-            let (client, secret) = basic_credentials(header).ok_or(Refusal::Client { basic: true })?;
+            let (client, secret) =
+                basic_credentials(header).ok_or(Refusal::Client { basic: true })?;
             if id.is_some_and(|id| id != client) {
                 return Err(Refusal::Request("two different clients in header and body"));
             }
             (client, secret)
         }
         (Some(_), _, Some(_)) => {
-            return Err(Refusal::Request("credentials in header and body; use one of them"));
+            return Err(Refusal::Request(
+                "credentials in header and body; use one of them",
+            ));
         }
         (None, Some(id), Some(secret)) => (id, secret),
         (None, _, _) => return Err(Refusal::Client { basic: false }),
     };
-    let request = TokenRequest { client_id, client_secret, scopes };
+    let request = TokenRequest {
+        client_id,
+        client_secret,
+        scopes,
+    };
     match gateway.identity.issue_token(request).await {
         Ok(token) => Ok(TokenResponse {
             access_token: token.token.expose_secret().to_owned(),
@@ -73,7 +85,9 @@ async fn answer(
             scope: token.scopes.to_string(),
         }),
         Err(error) => Err(match error.code {
-            ErrorCode::Unauthenticated => Refusal::Client { basic: basic.is_some() },
+            ErrorCode::Unauthenticated => Refusal::Client {
+                basic: basic.is_some(),
+            },
             ErrorCode::InvalidRequest | ErrorCode::PermissionDenied => Refusal::Scope,
             _ => Refusal::Server(error),
         }),
@@ -122,7 +136,10 @@ fn basic_credentials(header: &HeaderValue) -> Option<(String, SecretString)> {
 
 fn form_decode(text: &str) -> Option<String> {
     let text = text.replace('+', " ");
-    percent_decode_str(&text).decode_utf8().ok().map(Cow::into_owned)
+    percent_decode_str(&text)
+        .decode_utf8()
+        .ok()
+        .map(Cow::into_owned)
 }
 
 enum Refusal {
@@ -136,9 +153,7 @@ enum Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, error, description) = match self {
-            Self::Request(description) => {
-                (StatusCode::BAD_REQUEST, "invalid_request", description)
-            }
+            Self::Request(description) => (StatusCode::BAD_REQUEST, "invalid_request", description),
             Self::GrantType => (
                 StatusCode::BAD_REQUEST,
                 "unsupported_grant_type",
@@ -149,9 +164,11 @@ impl IntoResponse for Refusal {
                 "invalid_scope",
                 "a wanted scope is unknown or not granted to this client",
             ),
-            Self::Client { .. } => {
-                (StatusCode::UNAUTHORIZED, "invalid_client", "the client is not authenticated")
-            }
+            Self::Client { .. } => (
+                StatusCode::UNAUTHORIZED,
+                "invalid_client",
+                "the client is not authenticated",
+            ),
             Self::Server(error) => {
                 let mut response = ApiError(error).into_response();
                 let body = TokenError {
@@ -163,7 +180,10 @@ impl IntoResponse for Refusal {
                 return response;
             }
         };
-        let body = TokenError { error: error.into(), error_description: description.into() };
+        let body = TokenError {
+            error: error.into(),
+            error_description: description.into(),
+        };
         let mut response = (status, Json(body)).into_response();
         if matches!(self, Self::Client { basic: true }) {
             response.headers_mut().insert(

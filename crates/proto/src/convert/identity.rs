@@ -41,12 +41,14 @@ impl TryFrom<pb::IssueTokenRequest> for TokenRequest {
     type Error = Error;
 
     fn try_from(message: pb::IssueTokenRequest) -> Result<Self, Error> {
-        let scopes = Scopes::parse(message.scopes.iter().map(String::as_str)).map_err(|name| {
-            Error { param: Some("scopes".into()), ..Error::new(
-                ErrorCode::InvalidRequest,
-                format!("`{name}` is not a scope"),
-            ) }
-        })?;
+        let scopes =
+            Scopes::parse(message.scopes.iter().map(String::as_str)).map_err(|name| Error {
+                param: Some("scopes".into()),
+                ..Error::new(
+                    ErrorCode::InvalidRequest,
+                    format!("`{name}` is not a scope"),
+                )
+            })?;
         Ok(Self {
             client_id: message.client_id,
             client_secret: message.client_secret.into(),
@@ -76,7 +78,10 @@ impl From<pb::IssueTokenResponse> for AccessToken {
 }
 
 fn scope_names(scopes: Scopes) -> Vec<String> {
-    scopes.iter().map(|scope| scope.as_str().to_owned()).collect()
+    scopes
+        .iter()
+        .map(|scope| scope.as_str().to_owned())
+        .collect()
 }
 
 /// A scope that a newer auth service knows and this build does not grants nothing here.

@@ -33,7 +33,10 @@ pub(crate) fn decode_request(
     let context = message.context.ok_or_else(|| missing("context"))?;
     let request = domain::GenerateRequest {
         model: message.model.into(),
-        prompt: message.prompt.ok_or_else(|| missing("prompt"))?.try_into()?,
+        prompt: message
+            .prompt
+            .ok_or_else(|| missing("prompt"))?
+            .try_into()?,
         sampling: message.sampling.ok_or_else(|| missing("sampling"))?.into(),
         max_tokens: message.max_tokens,
         stop: message.stop,
@@ -68,7 +71,10 @@ impl TryFrom<pb::generate_request::Prompt> for domain::Prompt {
             Prompt::Text(text) => Self::Text(text),
             Prompt::Tokens(tokens) => Self::Tokens(tokens.ids),
             Prompt::Chat(chat) => Self::Chat(
-                chat.messages.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+                chat.messages
+                    .into_iter()
+                    .map(TryInto::try_into)
+                    .collect::<Result<_, _>>()?,
             ),
         })
     }
@@ -82,7 +88,11 @@ impl From<domain::ChatMessage> for pb::ChatMessage {
             domain::ChatRole::Assistant => pb::ChatRole::Assistant,
             domain::ChatRole::Tool => pb::ChatRole::Tool,
         };
-        Self { role: role.into(), content: message.content, name: message.name }
+        Self {
+            role: role.into(),
+            content: message.content,
+            name: message.name,
+        }
     }
 }
 
@@ -97,23 +107,49 @@ impl TryFrom<pb::ChatMessage> for domain::ChatMessage {
             pb::ChatRole::Tool => domain::ChatRole::Tool,
             pb::ChatRole::Unspecified => return Err(missing("prompt.chat.messages.role")),
         };
-        Ok(Self { role, content: message.content, name: message.name })
+        Ok(Self {
+            role,
+            content: message.content,
+            name: message.name,
+        })
     }
 }
 
 impl From<domain::Sampling> for pb::Sampling {
     fn from(sampling: domain::Sampling) -> Self {
-        let domain::Sampling { temperature, top_p, seed, frequency_penalty, presence_penalty } =
-            sampling;
-        Self { temperature, top_p, seed, frequency_penalty, presence_penalty }
+        let domain::Sampling {
+            temperature,
+            top_p,
+            seed,
+            frequency_penalty,
+            presence_penalty,
+        } = sampling;
+        Self {
+            temperature,
+            top_p,
+            seed,
+            frequency_penalty,
+            presence_penalty,
+        }
     }
 }
 
 impl From<pb::Sampling> for domain::Sampling {
     fn from(sampling: pb::Sampling) -> Self {
-        let pb::Sampling { temperature, top_p, seed, frequency_penalty, presence_penalty } =
-            sampling;
-        Self { temperature, top_p, seed, frequency_penalty, presence_penalty }
+        let pb::Sampling {
+            temperature,
+            top_p,
+            seed,
+            frequency_penalty,
+            presence_penalty,
+        } = sampling;
+        Self {
+            temperature,
+            top_p,
+            seed,
+            frequency_penalty,
+            presence_penalty,
+        }
     }
 }
 
@@ -129,9 +165,18 @@ impl From<domain::Event> for pb::GenerateResponse {
                     domain::FinishReason::Stop => pb::FinishReason::Stop,
                     domain::FinishReason::Length => pb::FinishReason::Length,
                 };
-                let domain::Usage { prompt_tokens, completion_tokens } = usage;
-                let usage = Some(pb::Usage { prompt_tokens, completion_tokens });
-                PbEvent::Finished(pb::Finished { reason: reason.into(), usage })
+                let domain::Usage {
+                    prompt_tokens,
+                    completion_tokens,
+                } = usage;
+                let usage = Some(pb::Usage {
+                    prompt_tokens,
+                    completion_tokens,
+                });
+                PbEvent::Finished(pb::Finished {
+                    reason: reason.into(),
+                    usage,
+                })
             }
         };
         Self { event: Some(event) }
@@ -143,8 +188,12 @@ impl TryFrom<pb::GenerateResponse> for domain::Event {
 
     fn try_from(message: pb::GenerateResponse) -> Result<Self, Error> {
         // A worker that speaks wrongly has failed, whatever it meant.
-        let garbled =
-            || Error::new(ErrorCode::WorkerFailed, "the worker sent an event that is not whole");
+        let garbled = || {
+            Error::new(
+                ErrorCode::WorkerFailed,
+                "the worker sent an event that is not whole",
+            )
+        };
         Ok(match message.event.ok_or_else(garbled)? {
             PbEvent::Started(pb::Started { prompt_tokens }) => Self::Started { prompt_tokens },
             PbEvent::Delta(pb::Delta { text, tokens }) => Self::Delta { text, tokens },
@@ -154,9 +203,14 @@ impl TryFrom<pb::GenerateResponse> for domain::Event {
                     pb::FinishReason::Length => domain::FinishReason::Length,
                     pb::FinishReason::Unspecified => return Err(garbled()),
                 };
-                let pb::Usage { prompt_tokens, completion_tokens } =
-                    finished.usage.ok_or_else(garbled)?;
-                let usage = domain::Usage { prompt_tokens, completion_tokens };
+                let pb::Usage {
+                    prompt_tokens,
+                    completion_tokens,
+                } = finished.usage.ok_or_else(garbled)?;
+                let usage = domain::Usage {
+                    prompt_tokens,
+                    completion_tokens,
+                };
                 Self::Finished { reason, usage }
             }
         })

@@ -34,15 +34,31 @@ impl From<pb::Model> for Model {
 
 impl From<Deployment> for pb::Deployment {
     fn from(deployment: Deployment) -> Self {
-        let Deployment { backend, weights, context_length } = deployment;
-        Self { backend, weights, context_length }
+        let Deployment {
+            backend,
+            weights,
+            context_length,
+        } = deployment;
+        Self {
+            backend,
+            weights,
+            context_length,
+        }
     }
 }
 
 impl From<pb::Deployment> for Deployment {
     fn from(message: pb::Deployment) -> Self {
-        let pb::Deployment { backend, weights, context_length } = message;
-        Self { backend, weights, context_length }
+        let pb::Deployment {
+            backend,
+            weights,
+            context_length,
+        } = message;
+        Self {
+            backend,
+            weights,
+            context_length,
+        }
     }
 }
 
@@ -74,23 +90,32 @@ impl TryFrom<pb::RegisterWorkerRequest> for Announcement {
             .models
             .into_iter()
             .map(|served| {
-                let deployment =
-                    served.deployment.ok_or_else(|| missing("models.deployment"))?;
+                let deployment = served
+                    .deployment
+                    .ok_or_else(|| missing("models.deployment"))?;
                 Ok((served.model.into(), deployment.into()))
             })
             .collect::<Result<_, Error>>()?;
-        Ok(Self { worker: message.worker_id.into(), endpoint: message.endpoint, models })
+        Ok(Self {
+            worker: message.worker_id.into(),
+            endpoint: message.endpoint,
+            models,
+        })
     }
 }
 
 impl From<Lease> for pb::RegisterWorkerResponse {
     fn from(lease: Lease) -> Self {
-        Self { lease_ms: u32::try_from(lease.duration.as_millis()).unwrap_or(u32::MAX) }
+        Self {
+            lease_ms: u32::try_from(lease.duration.as_millis()).unwrap_or(u32::MAX),
+        }
     }
 }
 
 impl From<pb::RegisterWorkerResponse> for Lease {
     fn from(message: pb::RegisterWorkerResponse) -> Self {
-        Self { duration: Duration::from_millis(message.lease_ms.into()) }
+        Self {
+            duration: Duration::from_millis(message.lease_ms.into()),
+        }
     }
 }

@@ -27,7 +27,12 @@ impl CatalogClient {
 impl Catalog for CatalogClient {
     async fn list_models(&self) -> Result<Vec<Model>, Error> {
         let response = self.0.clone().list_models(pb::ListModelsRequest {}).await?;
-        Ok(response.into_inner().models.into_iter().map(Into::into).collect())
+        Ok(response
+            .into_inner()
+            .models
+            .into_iter()
+            .map(Into::into)
+            .collect())
     }
 }
 
@@ -47,7 +52,13 @@ impl CatalogService for CatalogServer {
         &self,
         _: Request<pb::ListModelsRequest>,
     ) -> Result<Response<pb::ListModelsResponse>, Status> {
-        let models = self.0.list_models().await?.into_iter().map(Into::into).collect();
+        let models = self
+            .0
+            .list_models()
+            .await?
+            .into_iter()
+            .map(Into::into)
+            .collect();
         Ok(Response::new(pb::ListModelsResponse { models }))
     }
 }

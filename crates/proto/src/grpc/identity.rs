@@ -29,12 +29,24 @@ impl Identity for IdentityClient {
     async fn authenticate(&self, bearer: SecretString) -> Result<Principal, Error> {
         let bearer = bearer.expose_secret().to_owned();
         let message = pb::AuthenticateRequest { bearer };
-        Ok(self.0.clone().authenticate(message).await?.into_inner().into())
+        Ok(self
+            .0
+            .clone()
+            .authenticate(message)
+            .await?
+            .into_inner()
+            .into())
     }
 
     async fn issue_token(&self, request: TokenRequest) -> Result<AccessToken, Error> {
         let message = pb::IssueTokenRequest::from(request);
-        Ok(self.0.clone().issue_token(message).await?.into_inner().into())
+        Ok(self
+            .0
+            .clone()
+            .issue_token(message)
+            .await?
+            .into_inner()
+            .into())
     }
 }
 

@@ -10,15 +10,13 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use super::MAX_MESSAGE_BYTES;
+use crate::Error;
 use crate::convert::inference::{decode_request, encode_request};
 use crate::id::RequestId;
 use crate::inference::{GenerateRequest, Inference, RequestContext, TokenStream};
 use crate::pb::inference as pb;
 use crate::pb::inference::inference_service_client::InferenceServiceClient;
-use crate::pb::inference::inference_service_server::{
-    InferenceService, InferenceServiceServer,
-};
-use crate::Error;
+use crate::pb::inference::inference_service_server::{InferenceService, InferenceServiceServer};
 
 /// A remote [`Inference`].
 #[derive(Clone)]
@@ -65,8 +63,7 @@ impl InferenceServer {
     }
 }
 
-type ResponseStream =
-    futures::stream::BoxStream<'static, Result<pb::GenerateResponse, Status>>;
+type ResponseStream = futures::stream::BoxStream<'static, Result<pb::GenerateResponse, Status>>;
 
 #[tonic::async_trait]
 impl InferenceService for InferenceServer {
@@ -78,23 +75,32 @@ impl InferenceService for InferenceServer {
     ) -> Result<Response<ResponseStream>, Status> {
         let deadline = timeout(message.metadata()).map(|timeout| Instant::now() + timeout);
         let (request, context) = decode_request(message.into_inner())?;
-        let context = RequestContext { deadline, ..context };
+        let context = RequestContext {
+            deadline,
+            ..context
+        };
         let id = context.request_id.clone();
         let stream = match self.0.generate(request, context).await {
             Ok(stream) => stream,
             Err(error) => return Err(into_status(error, &id)),
         };
-        Ok(Response::new(Box::pin(stream.map(move |event| match event {
-            Ok(event) => Ok(event.into()),
-            Err(error) => Err(into_status(error, &id)),
-        }))))
+        Ok(Response::new(Box::pin(stream.map(
+            move |event| match event {
+                Ok(event) => Ok(event.into()),
+                Err(error) => Err(into_status(error, &id)),
+            },
+        ))))
     }
 }
 
 /// The status for the caller; the cause is logged with the request's id.
 fn into_status(error: Error, request_id: &RequestId) -> Status {
     error.log_cause(Some(request_id));
-    Error { source: None, ..error }.into()
+    Error {
+        source: None,
+        ..error
+    }
+    .into()
 }
 
 /// Reads `grpc-timeout`: at most eight digits and a unit. A malformed one counts as absent, as
@@ -127,7 +133,10 @@ mod tests {
         };
         assert_eq!(read("2S"), Some(Duration::from_secs(2)));
         assert_eq!(read("1500m"), Some(Duration::from_millis(1500)));
-        assert_eq!(read("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        assert_eq!(
+            read("99999999H"),
+            Some(Duration::from_secs(99_999_999 * 3600))
+        );
         for malformed in ["", "S", "-1S", "123456789S", "5", "5x", "5.5S"] {
             assert_eq!(read(malformed), None, "{malformed}");
         }

@@ -28,11 +28,19 @@ impl RegistryClient {
 impl Registry for RegistryClient {
     async fn register(&self, announcement: Announcement) -> Result<Lease, Error> {
         let message = pb::RegisterWorkerRequest::from(announcement);
-        Ok(self.0.clone().register_worker(message).await?.into_inner().into())
+        Ok(self
+            .0
+            .clone()
+            .register_worker(message)
+            .await?
+            .into_inner()
+            .into())
     }
 
     async fn deregister(&self, worker: &WorkerId) -> Result<(), Error> {
-        let message = pb::DeregisterWorkerRequest { worker_id: worker.to_string() };
+        let message = pb::DeregisterWorkerRequest {
+            worker_id: worker.to_string(),
+        };
         self.0.clone().deregister_worker(message).await?;
         Ok(())
     }
@@ -62,7 +70,9 @@ impl RegistryService for RegistryServer {
         &self,
         message: Request<pb::DeregisterWorkerRequest>,
     ) -> Result<Response<pb::DeregisterWorkerResponse>, Status> {
-        self.0.deregister(&message.into_inner().worker_id.into()).await?;
+        self.0
+            .deregister(&message.into_inner().worker_id.into())
+            .await?;
         Ok(Response::new(pb::DeregisterWorkerResponse {}))
     }
 }

@@ -16,8 +16,11 @@ impl From<Error> for Status {
     fn from(error: Error) -> Self {
         error.log_cause(None);
         let row = error.code.row();
-        let metadata: HashMap<String, String> =
-            error.param.into_iter().map(|param| (PARAM.to_owned(), param)).collect();
+        let metadata: HashMap<String, String> = error
+            .param
+            .into_iter()
+            .map(|param| (PARAM.to_owned(), param))
+            .collect();
         let mut details = ErrorDetails::with_error_info(row.name, DOMAIN, metadata);
         if error.retry_after.is_some() {
             details.set_retry_info(error.retry_after);
@@ -53,7 +56,10 @@ fn from_transport(status: Status) -> Error {
         }
         _ => (ErrorCode::Internal, "internal error"),
     };
-    Error { source: Some(Box::new(status)), ..Error::new(code, message) }
+    Error {
+        source: Some(Box::new(status)),
+        ..Error::new(code, message)
+    }
 }
 
 #[cfg(test)]

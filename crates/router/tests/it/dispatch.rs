@@ -155,3 +155,29 @@ async fn a_worker_that_cannot_be_reached_is_dropped_for_the_next() {
     drop(harness);
     shutdown.drain().await;
 }
+
+#[tokio::test]
+async fn a_worker_that_dies_in_the_middle_is_told_as_such() {
+    let harness = start().await;
+    let shutdown = Shutdown::new(Duration::from_secs(1));
+    let process = tokio::runtime::Runtime::new().unwrap();
+    let endpoint = {
+        let _inside = process.enter();
+        serve_over_grpc(&Fake::new(Script::Hang), &shutdown)
+    };
+    harness
+        .router
+        .register(announcement("a", &endpoint.to_string(), 8192))
+        .await
+        .unwrap();
+    let mut stream = generate(&harness).await.unwrap();
+    assert!(matches!(
+        stream.next().await,
+        Some(Ok(Event::Started { .. }))
+    ));
+    process.shutdown_background();
+    assert_eq!(
+        last_error(stream).await.unwrap().code,
+        ErrorCode::WorkerFailed
+    );
+}

@@ -1,0 +1,182 @@
+//! The command line.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use fathom_kit::config::{self as kit_config, ConfigError, Setting};
+use fathom_kit::shutdown::Shutdown;
+use fathom_kit::telemetry;
+use fathom_worker::EngineConfig;
+
+use crate::Config;
+use crate::process::Process;
+use crate::{roles, up};
+
+/// A self-hosted LLM serving platform that speaks DeepSeek's and OpenAI's API.
+#[derive(Debug, Parser)]
+#[command(name = "fathom", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run all services in one process, with a demo tenant.
+    Up {
+        #[command(flatten)]
+        options: Options,
+        /// Serve this GGUF file instead of the default weights.
+        #[arg(long, value_name = "PATH.gguf")]
+        model: Option<PathBuf>,
+    },
+    /// Run the public edge.
+    Gateway(Options),
+    /// Run the auth service.
+    Auth(Options),
+    /// Run the router.
+    Router(Options),
+    /// Run a worker.
+    Worker {
+        #[command(flatten)]
+        options: Options,
+        /// Drain when standard input closes, as it does when the parent process ends.
+        #[arg(long, hide = true)]
+        supervised: bool,
+    },
+    /// Look at the configuration without running anything.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look after model files.
+    #[command(subcommand)]
+    Model(ModelCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Say whether the configuration is valid.
+    Check(Options),
+    /// Print the effective configuration, without secrets.
+    Print(Options),
+}
+
+#[derive(Debug, Subcommand)]
+enum ModelCommand {
+    /// Fetch the default weights unless they are there and whole, and print their path.
+    Fetch {
+        /// Where to keep them; by default where `fathom up` looks.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// Where the configuration comes from, besides the environment.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Options {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Set one key, for example `gateway.listen=127.0.0.1:9000`; wins over all else.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<Setting>,
+}
+
+impl Options {
+    fn load(&self) -> Result<Config, ConfigError> {
+        Config::load(&kit_config::home(), self.config.as_deref(), &self.settings)
+    }
+}
+
+/// Does what the command line says; returns when it is done.
+///
+/// # Errors
+/// [`ConfigError`] for a bad configuration, and whatever keeps a service from running.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Up { options, model } => {
+            let mut config = options.load()?;
+            if let Some(model) = model {
+                serve_file(&mut config, &model)?;
+            }
+            serve(config, async |config, process| {
+                up::run(config, process).await
+            })
+        }
+        Command::Gateway(options) => serve(options.load()?, async |config, process| {
+            let role = roles::gateway(&config, &process).await?;
+            roles::until_stopped(role, process).await
+        }),
+        Command::Auth(options) => serve(options.load()?, async |config, process| {
+            let role = roles::auth(&config, &process).await?;
+            roles::until_stopped(role, process).await
+        }),
+        Command::Router(options) => serve(options.load()?, async |config, process| {
+            let role = roles::router(&config, &process).await?;
+            roles::until_stopped(role, process).await
+        }),
+        Command::Worker {
+            options,
+            supervised,
+        } => serve(options.load()?, async move |config, process| {
+            if supervised {
+                process.stop_with_parent()?;
+            }
+            let role = roles::worker(&config, &process).await?;
+            roles::until_stopped(role, process).await
+        }),
+        Command::Config(ConfigCommand::Check(options)) => {
+            options.load()?;
+            print("the configuration is valid\n")
+        }
+        Command::Config(ConfigCommand::Print(options)) => print(&options.load()?.redacted()?),
+        Command::Model(ModelCommand::Fetch { dir }) => fetch(dir),
+    }
+}
+
+/// Starts the runtime and the telemetry, then the role.
+fn serve<R>(config: Config, role: R) -> anyhow::Result<()>
+where
+    R: AsyncFnOnce(Config, Process) -> anyhow::Result<()>,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(async {
+        telemetry::init_logs(&config.telemetry)
+            .map_err(|error| ConfigError::Invalid(error.to_string()))?;
+        let metrics = telemetry::init_metrics()?;
+        let process = Process::start(config.shutdown_grace, metrics);
+        role(config, process).await
+    });
+    // A blocking call that hangs must not hold a process that has drained.
+    runtime.shutdown_background();
+    result
+}
+
+fn serve_file(config: &mut Config, model: &Path) -> Result<(), ConfigError> {
+    if !model.is_file() {
+        let problem = format!("--model: there is no file {}", model.display());
+        return Err(ConfigError::Invalid(problem));
+    }
+    for engine in &mut config.worker.engines {
+        if let EngineConfig::Local(local) = engine {
+            local.path = Some(model.to_owned());
+        }
+    }
+    Ok(())
+}
+
+fn fetch(dir: Option<PathBuf>) -> anyhow::Result<()> {
+    let config = Options::default().load()?;
+    telemetry::init_logs(&config.telemetry)?;
+    let dir = dir.unwrap_or_else(|| config.home.join("models"));
+    let never = Shutdown::new(Duration::ZERO);
+    let path = fathom_worker::store::ensure_default(&dir, &config.worker.python, &never)?;
+    print(&format!("{}\n", path.display()))
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}

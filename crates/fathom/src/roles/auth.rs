@@ -1,0 +1,39 @@
+//! `fathom auth`
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use fathom_auth::Auth;
+use fathom_auth::demo::ensure_demo;
+use fathom_kit::{database, server::Limits};
+use fathom_proto::grpc::IdentityServer;
+use tonic::service::Routes;
+
+use crate::Config;
+use crate::ports::{Ports, Role};
+use crate::process::Process;
+
+/// Serves identities.
+///
+/// # Errors
+/// Whatever keeps it from starting.
+pub async fn auth(config: &Config, process: &Process) -> anyhow::Result<Role> {
+    let ports = Ports::bind(&config.auth.listen, &config.auth.admin_listen)?;
+    let auth = open(&config.auth).await?;
+    if let Some(path) = &config.auth.demo_credentials {
+        ensure_demo(&auth, path).await?;
+    }
+    let routes = Routes::new(IdentityServer::new(Arc::new(auth))).into_axum_router();
+    Ok(ports.serve(routes, Limits::internal(), process)?)
+}
+
+/// The service over its database.
+///
+/// # Errors
+/// No database, or a key ring that does not fit it.
+pub async fn open(config: &fathom_auth::Config) -> anyhow::Result<Auth> {
+    let pool = database::connect(&config.database).await?;
+    Auth::open(config.clone(), pool)
+        .await
+        .context("the auth service cannot start")
+}

@@ -1,0 +1,34 @@
+//! `fathom gateway`
+
+use std::sync::Arc;
+
+use fathom_gateway::{Gateway, routes, watch};
+use fathom_proto::grpc::{CatalogClient, IdentityClient, InferenceClient};
+
+use crate::Config;
+use crate::ports::{Ports, Role};
+use crate::process::Process;
+
+/// Serves the public edge in front of an auth service and a router.
+///
+/// # Errors
+/// Whatever keeps it from starting.
+pub async fn gateway(config: &Config, process: &Process) -> anyhow::Result<Role> {
+    let ports = Ports::bind(&config.gateway.listen, &config.gateway.admin_listen)?;
+    let auth = config.gateway.auth.channel().map_err(anyhow::Error::msg)?;
+    let router = config
+        .gateway
+        .router
+        .channel()
+        .map_err(anyhow::Error::msg)?;
+    let gateway = Gateway {
+        identity: Arc::new(IdentityClient::new(auth)),
+        inference: Arc::new(InferenceClient::new(router.clone())),
+        catalog: Arc::new(CatalogClient::new(router)),
+        config: Arc::new(config.gateway.clone()),
+        shutdown: process.shutdown.clone(),
+    };
+    let watch = watch::dependencies(gateway.clone(), process.readiness.clone());
+    process.shutdown.spawn(watch);
+    Ok(ports.serve(routes(gateway), config.gateway.limits, process)?)
+}

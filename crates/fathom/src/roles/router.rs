@@ -1,0 +1,44 @@
+//! `fathom router`
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use fathom_kit::{database, server::Limits};
+use fathom_proto::grpc::{CatalogServer, InferenceServer, RegistryServer};
+use fathom_router::Router;
+use tonic::service::Routes;
+
+use crate::Config;
+use crate::ports::{Ports, Role};
+use crate::process::Process;
+
+/// Serves the catalogue, the registry of workers, and generations.
+///
+/// # Errors
+/// Whatever keeps it from starting.
+pub async fn router(config: &Config, process: &Process) -> anyhow::Result<Role> {
+    let ports = Ports::bind(&config.router.listen, &config.router.admin_listen)?;
+    let router = open(&config.router, process).await?;
+    let port = Arc::new(router);
+    let routes = Routes::new(InferenceServer::new(port.clone()))
+        .add_service(CatalogServer::new(port.clone()))
+        .add_service(RegistryServer::new(port))
+        .into_axum_router();
+    Ok(ports.serve(routes, Limits::internal(), process)?)
+}
+
+/// The service over its database, kept current until the process drains.
+///
+/// # Errors
+/// No database, or no table of models in it.
+pub async fn open(config: &fathom_router::Config, process: &Process) -> anyhow::Result<Router> {
+    let url = config
+        .database
+        .as_deref()
+        .context("`router.database` is not set")?;
+    let router = Router::new(database::connect(url).await?, config).await?;
+    process
+        .shutdown
+        .spawn(router.clone().keep_current(process.shutdown.clone()));
+    Ok(router)
+}

@@ -1,0 +1,64 @@
+//! What every engine does.
+
+pub(crate) mod local;
+pub(crate) mod sim;
+
+use fathom_proto::catalog::Deployment;
+use fathom_proto::inference::{GenerateRequest, Prompt, RequestContext, TokenStream};
+
+use crate::Error;
+
+/// Turns prompts into text.
+#[tonic::async_trait]
+pub(crate) trait Engine: Send + Sync {
+    /// What it is.
+    fn deployment(&self) -> Deployment;
+
+    /// Generations that run.
+    fn running(&self) -> usize;
+
+    /// Starts one generation once it is admitted. Dropping the future gives up the place in the
+    /// queue, dropping the stream stops the generation.
+    async fn generate(
+        &self,
+        request: GenerateRequest,
+        context: RequestContext,
+    ) -> Result<TokenStream, Error>;
+}
+
+/// Most tokens that an answer to a prompt of `prompt_tokens` may have: what the request asks
+/// for, cut to what its context leaves. [`Error::ContextLength`], which names `param`, if it
+/// leaves nothing.
+fn answer_budget(
+    request: &GenerateRequest,
+    param: &'static str,
+    prompt_tokens: usize,
+    deployment: &Deployment,
+) -> Result<u32, Error> {
+    let registry = request.context_length;
+    let limit = registry.map_or(deployment.context_length, |registry| {
+        registry.min(deployment.context_length)
+    });
+    let prompt_tokens = u32::try_from(prompt_tokens).unwrap_or(u32::MAX);
+    let room = limit.saturating_sub(prompt_tokens);
+    if room == 0 {
+        return Err(Error::ContextLength {
+            param,
+            model: request.model.clone(),
+            prompt_tokens,
+            limit,
+            registry,
+            weights: deployment.weights.clone(),
+            weights_context: deployment.context_length,
+        });
+    }
+    Ok(request.max_tokens.map_or(room, |asked| asked.min(room)))
+}
+
+/// The request field that a prompt comes from.
+const fn param(prompt: &Prompt) -> &'static str {
+    match prompt {
+        Prompt::Chat(_) => "messages",
+        Prompt::Text(_) | Prompt::Tokens(_) => "prompt",
+    }
+}

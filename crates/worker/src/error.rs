@@ -1,0 +1,186 @@
+//! What can go wrong in the worker, by situation.
+
+use std::time::Duration;
+
+use fathom_engine::{EngineError, LoadError, PromptError};
+use fathom_proto::ErrorCode;
+use fathom_proto::id::ModelId;
+
+use crate::store::StoreError;
+
+/// Why a worker does not start, or does not generate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No engine is configured for the model.
+    #[error("this worker does not serve the model `{model}`")]
+    ModelNotFound {
+        /// The name asked for.
+        model: ModelId,
+    },
+    /// The prompt leaves no room for an answer.
+    #[error(
+        "the prompt has {prompt_tokens} tokens, but {model} takes at most {limit} of prompt and \
+         answer ({}); shorten it", limits(*registry, weights, *weights_context)
+    )]
+    ContextLength {
+        /// The request field at fault.
+        param: &'static str,
+        /// The name asked for.
+        model: ModelId,
+        /// Tokens of the prompt.
+        prompt_tokens: u32,
+        /// Most tokens of prompt and answer together.
+        limit: u32,
+        /// What the table of models allows.
+        registry: Option<u32>,
+        /// Name of the weights.
+        weights: String,
+        /// What the weights do here.
+        weights_context: u32,
+    },
+    /// The prompt cannot be used as it is.
+    #[error("the prompt is empty; give it at least one token")]
+    EmptyPrompt,
+    /// A token id that the weights do not know.
+    #[error("the prompt holds a token id outside the model's vocabulary")]
+    UnknownToken,
+    /// The prompt cannot be turned into tokens.
+    #[error("{source}")]
+    Prompt {
+        /// The request field at fault.
+        param: &'static str,
+        /// What the tokenizer or template says.
+        #[source]
+        source: PromptError,
+    },
+    /// A sampling parameter that the engine does not take.
+    #[error("`{parameter}` is out of its range")]
+    Sampling {
+        /// The request field at fault.
+        parameter: &'static str,
+    },
+    /// Every place in the queue is taken.
+    #[error("the model is busy: {max_queue} requests wait already")]
+    QueueFull {
+        /// Its size.
+        max_queue: usize,
+    },
+    /// The request waited as long as one may.
+    #[error("the model is busy: the request waited {} s for its turn", max_queue_age.as_secs_f32())]
+    QueueTooSlow {
+        /// How long that is.
+        max_queue_age: Duration,
+    },
+    /// The request's deadline passed.
+    #[error("the deadline of the request passed")]
+    DeadlineExceeded,
+    /// The caller did not read the answer, which held everyone else up.
+    #[error("the answer was not read in time")]
+    NotRead,
+    /// The process ends.
+    #[error("the worker shuts down")]
+    ShuttingDown,
+    /// The engine failed while it generated.
+    #[error("the engine failed before the generation was complete")]
+    Engine(#[source] EngineError),
+    /// A thread of the worker panicked.
+    #[error("a task of the worker failed")]
+    Task(#[from] tokio::task::JoinError),
+    /// The configuration names no engine, or one without a model.
+    #[error("`worker.engines`: {problem}")]
+    Engines {
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+    /// An engine does not start.
+    #[error("cannot start the engine that serves {serves}")]
+    Load {
+        /// Names of its models.
+        serves: String,
+        /// Why not.
+        #[source]
+        source: LoadError,
+    },
+    /// The default weights are not there and cannot be fetched.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// When to come again if the queue is full.
+const BUSY_RETRY: Duration = Duration::from_secs(1);
+
+impl Error {
+    /// The row of the error table that it belongs to.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::ModelNotFound { .. } => ErrorCode::ModelNotFound,
+            Self::ContextLength { .. } => ErrorCode::ContextLengthExceeded,
+            Self::EmptyPrompt
+            | Self::UnknownToken
+            | Self::Prompt { .. }
+            | Self::Sampling { .. } => ErrorCode::InvalidRequest,
+            Self::QueueFull { .. } | Self::QueueTooSlow { .. } => ErrorCode::Overloaded,
+            Self::DeadlineExceeded | Self::NotRead => ErrorCode::DeadlineExceeded,
+            Self::ShuttingDown => ErrorCode::ShuttingDown,
+            Self::Engine(_) => ErrorCode::WorkerFailed,
+            Self::Task(_) | Self::Engines { .. } | Self::Load { .. } | Self::Store(_) => {
+                ErrorCode::Internal
+            }
+        }
+    }
+
+    const fn param(&self) -> Option<&'static str> {
+        match self {
+            Self::ModelNotFound { .. } => Some("model"),
+            Self::ContextLength { param, .. }
+            | Self::Prompt { param, .. }
+            | Self::Sampling { parameter: param } => Some(param),
+            Self::EmptyPrompt | Self::UnknownToken => Some("prompt"),
+            _ => None,
+        }
+    }
+}
+
+impl From<Error> for fathom_proto::Error {
+    fn from(error: Error) -> Self {
+        let code = error.code();
+        if code == ErrorCode::Internal {
+            return Self::internal(error);
+        }
+        let public = Self {
+            param: error.param().map(str::to_owned),
+            ..Self::new(code, error.to_string())
+        };
+        match error {
+            Error::QueueFull { .. } | Error::QueueTooSlow { .. } => public.retry_after(BUSY_RETRY),
+            Error::Engine(source) => Self {
+                source: Some(Box::new(source)),
+                ..public
+            },
+            _ => public,
+        }
+    }
+}
+
+impl From<EngineError> for Error {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::EmptyPrompt => Self::EmptyPrompt,
+            EngineError::UnknownToken => Self::UnknownToken,
+            EngineError::InvalidSampling { parameter } => Self::Sampling { parameter },
+            EngineError::Stalled => Self::NotRead,
+            EngineError::Stopped => Self::ShuttingDown,
+            error => Self::Engine(error),
+        }
+    }
+}
+
+/// Both limits that hold, so that the reader sees which one to raise.
+fn limits(registry: Option<u32>, weights: &str, weights_context: u32) -> String {
+    let weights = format!("the weights {weights} do {weights_context}");
+    match registry {
+        Some(registry) => format!("the registry allows {registry}, {weights}"),
+        None => weights,
+    }
+}

@@ -1,0 +1,85 @@
+//! The stream of one generation as the worker hands it out: it ends at its deadline and with the
+//! process, gives its engine up as soon as it is complete, and its tokens are counted.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use ::metrics::{Counter, counter};
+use fathom_proto::id::ModelId;
+use fathom_proto::inference::{Event, TokenStream};
+use futures::Stream;
+use futures::future::BoxFuture;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Error, metrics};
+
+/// A stream that ends with an error when its time is over.
+pub(crate) struct Guarded {
+    /// The engine's events; dropped after the last one, and the permit with them.
+    events: Option<TokenStream>,
+    end: BoxFuture<'static, Error>,
+    prompt_tokens: Counter,
+    completion_tokens: Counter,
+}
+
+impl Guarded {
+    pub fn new(events: TokenStream, end: BoxFuture<'static, Error>, model: &ModelId) -> Self {
+        let tokens =
+            |kind| counter!(metrics::TOKENS_TOTAL, "model" => model.to_string(), "kind" => kind);
+        Self {
+            events: Some(events),
+            end,
+            prompt_tokens: tokens("prompt"),
+            completion_tokens: tokens("completion"),
+        }
+    }
+
+    /// Counts an event; true for the last one.
+    fn count(&self, event: &Event) -> bool {
+        match event {
+            Event::Started { prompt_tokens } => {
+                self.prompt_tokens.increment(u64::from(*prompt_tokens));
+            }
+            Event::Delta { tokens, .. } => self.completion_tokens.increment(u64::from(*tokens)),
+            Event::Finished { .. } => return true,
+        }
+        false
+    }
+}
+
+impl Stream for Guarded {
+    type Item = Result<Event, fathom_proto::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        let Some(events) = &mut this.events else {
+            return Poll::Ready(None);
+        };
+        if let Poll::Ready(error) = this.end.as_mut().poll(context) {
+            this.events = None;
+            return Poll::Ready(Some(Err(error.into())));
+        }
+        let event = ready!(events.as_mut().poll_next(context));
+        let goes_on = matches!(&event, Some(Ok(event)) if !this.count(event));
+        if !goes_on {
+            this.events = None;
+        }
+        Poll::Ready(event)
+    }
+}
+
+/// Why a generation ends before it is complete: the process does, or its deadline passes.
+pub(crate) async fn end(shutdown: CancellationToken, deadline: Option<Instant>) -> Error {
+    let passed = async {
+        match deadline {
+            Some(deadline) => sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = shutdown.cancelled() => Error::ShuttingDown,
+        () = passed => Error::DeadlineExceeded,
+    }
+}
