@@ -27,9 +27,10 @@ run: setup-build ## Build, and serve on 127.0.0.1:8080 with a demo tenant (flags
 	@exec "$${CARGO_TARGET_DIR:-target}/release/fathom" up $(ARGS)
 
 .PHONY: test
-test: setup-test ## Run every test, with a real model (a part of them: ARGS="…")
-	$(tools) cargo run -p fathom -- model fetch --dir "$$FATHOM_TOOLS/models"
-	$(tools) $(test_env) cargo test $(or $(ARGS),--workspace)
+test: setup-test ## Run every test, with a real model (a part of them: ARGS="name")
+	$(tools) cargo test --workspace --no-run
+	@"$${CARGO_TARGET_DIR:-target}/debug/fathom" model fetch --dir "$$FATHOM_TOOLS/models"
+	$(tools) $(test_env) cargo test --workspace $(ARGS)
 
 .PHONY: lint
 lint: fmt-check clippy docs proto-lint ## Check format, clippy, documentation and protos

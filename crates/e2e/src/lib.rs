@@ -1,1 +1,14 @@
-//! In-process cluster harness and the tests of promises that need several services.
+//! A whole Fathom inside a test: [`Cluster::builder`] starts every role on ports of its own, in
+//! one of two [`Wiring`]s, with deterministic engines. The tests of promises that need more than
+//! one service live beside it, in `tests/it`.
+//!
+//! # Layout
+//!
+//! - [`Cluster`]: the roles, running
+//! - [`eventually`]: waits for what must come true
+
+mod cluster;
+mod wait;
+
+pub use cluster::{Builder, Cluster, Wiring};
+pub use wait::eventually;

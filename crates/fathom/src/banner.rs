@@ -28,7 +28,7 @@ Try it:
 curl {base}/v1/chat/completions \
   -H 'Authorization: Bearer {key}' \
   -H 'Content-Type: application/json' \
-  -d '{{"model": "deepseek-chat", "messages": [{{"role": "user", "content": "What is the capital of France?"}}]}}'
+  -d '{{"model": "deepseek-chat", "temperature": 0, "messages": [{{"role": "user", "content": "Tell me in one sentence what a lighthouse is for."}}]}}'
 
 "#,
         id = demo.client_id,

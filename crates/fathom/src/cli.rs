@@ -123,7 +123,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             if supervised {
                 process.stop_with_parent()?;
             }
-            let role = roles::worker(&config, &process).await?;
+            let (role, _) = roles::worker(&config, &process).await?;
             roles::until_stopped(role, process).await
         }),
         Command::Config(ConfigCommand::Check(options)) => {

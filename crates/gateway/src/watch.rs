@@ -11,10 +11,18 @@ use crate::Gateway;
 
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// Keeps the readiness conditions `auth` and `router` until draining begins.
-pub async fn dependencies(gateway: Gateway, readiness: Readiness) {
+/// Sets the readiness conditions `auth` and `router` to false, and keeps them true to the facts
+/// until draining begins.
+pub fn dependencies(
+    gateway: Gateway,
+    readiness: Readiness,
+) -> impl Future<Output = ()> + Send + 'static {
     readiness.set("auth", false);
     readiness.set("router", false);
+    watch(gateway, readiness)
+}
+
+async fn watch(gateway: Gateway, readiness: Readiness) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let watch = async {

@@ -23,10 +23,20 @@ pub(crate) struct Limits {
     pub max_queue_age: Duration,
 }
 
+/// Requests at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Those that run.
+    pub running: usize,
+    /// Those that wait.
+    pub queued: usize,
+}
+
 /// The way into one engine.
 pub(crate) struct Admission {
     engine: String,
     limits: Limits,
+    max_places: usize,
     /// One for each request that waits or runs.
     places: Arc<Semaphore>,
     /// One for each request that runs; tokio hands them out in the order they are asked for.
@@ -58,14 +68,21 @@ impl Admission {
         Self {
             engine: engine.to_owned(),
             limits: Limits { capacity, ..limits },
+            max_places: places,
             places: Arc::new(Semaphore::new(places)),
             slots: Arc::new(Semaphore::new(capacity)),
         }
     }
 
-    /// Requests that run.
-    pub fn running(&self) -> usize {
-        self.limits.capacity - self.slots.available_permits()
+    /// What runs and what waits.
+    pub fn load(&self) -> Load {
+        let running = self.limits.capacity - self.slots.available_permits();
+        let entered = self.max_places - self.places.available_permits();
+        Load {
+            running,
+            // The two counts are read one after the other, so one may be ahead.
+            queued: entered.saturating_sub(running),
+        }
     }
 
     /// Takes a place in the queue; [`Error::QueueFull`] if there is none.

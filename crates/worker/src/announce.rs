@@ -26,17 +26,26 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Keeps the worker registered with every router, each of which goes its own way: with one that
 /// cannot be reached it tries again for ever. Returns once draining has begun and every router
-/// was told so; at once if there is no router to tell.
-pub async fn keep_registered(
+/// was told so; at once if there is no router to tell. The condition [`REGISTERED`] is set to
+/// false before the future is first polled, so that nobody sees a worker ready that is not.
+pub fn keep_registered(
+    announcement: Announcement,
+    routers: Vec<(Endpoint, Arc<dyn Registry>)>,
+    readiness: Readiness,
+    shutdown: Shutdown,
+) -> impl Future<Output = ()> + Send + 'static {
+    if !routers.is_empty() {
+        readiness.set(REGISTERED, false);
+    }
+    announce_to_all(announcement, routers, readiness, shutdown)
+}
+
+async fn announce_to_all(
     announcement: Announcement,
     routers: Vec<(Endpoint, Arc<dyn Registry>)>,
     readiness: Readiness,
     shutdown: Shutdown,
 ) {
-    if routers.is_empty() {
-        return;
-    }
-    readiness.set(REGISTERED, false);
     let known = Known {
         routers: AtomicUsize::new(0),
         readiness,

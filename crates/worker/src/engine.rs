@@ -7,6 +7,7 @@ use fathom_proto::catalog::Deployment;
 use fathom_proto::inference::{GenerateRequest, Prompt, RequestContext, TokenStream};
 
 use crate::Error;
+use crate::admission::Load;
 
 /// Turns prompts into text.
 #[tonic::async_trait]
@@ -14,8 +15,8 @@ pub(crate) trait Engine: Send + Sync {
     /// What it is.
     fn deployment(&self) -> Deployment;
 
-    /// Generations that run.
-    fn running(&self) -> usize;
+    /// What it has to do.
+    fn load(&self) -> Load;
 
     /// Starts one generation once it is admitted. Dropping the future gives up the place in the
     /// queue, dropping the stream stops the generation.

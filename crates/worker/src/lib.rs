@@ -26,6 +26,7 @@ mod metrics;
 pub mod store;
 mod worker;
 
+pub use admission::Load;
 pub use config::{Config, EngineConfig, LocalConfig, SimConfig};
 pub use error::Error;
 pub use worker::Worker;

@@ -11,6 +11,7 @@ use fathom_proto::inference::{GenerateRequest, Inference, RequestContext, TokenS
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::Load;
 use crate::engine::Engine;
 use crate::engine::local::Local;
 use crate::engine::sim::Sim;
@@ -65,10 +66,16 @@ impl Worker {
             .collect()
     }
 
-    /// Generations that run at this moment, over all engines.
+    /// What all engines have to do at this moment.
     #[must_use]
-    pub fn running(&self) -> usize {
-        self.engines.iter().map(|engine| engine.running()).sum()
+    pub fn load(&self) -> Load {
+        self.engines.iter().fold(Load::default(), |sum, engine| {
+            let Load { running, queued } = engine.load();
+            Load {
+                running: sum.running + running,
+                queued: sum.queued + queued,
+            }
+        })
     }
 }
 

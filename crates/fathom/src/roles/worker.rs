@@ -14,11 +14,12 @@ use crate::Config;
 use crate::ports::{Ports, Role};
 use crate::process::Process;
 
-/// Loads the engines, serves them, and registers with every router.
+/// Loads the engines, serves them, and registers with every router. The worker is returned for
+/// those who want to see what it runs.
 ///
 /// # Errors
 /// Whatever keeps it from starting.
-pub async fn worker(config: &Config, process: &Process) -> anyhow::Result<Role> {
+pub async fn worker(config: &Config, process: &Process) -> anyhow::Result<(Role, Worker)> {
     let ports = Ports::bind(&config.worker.listen, &config.worker.admin_listen)?;
     let worker = Worker::start(&config.worker, &config.home, &process.shutdown).await?;
     let advertised = match &config.worker.advertise {
@@ -36,7 +37,7 @@ pub async fn worker(config: &Config, process: &Process) -> anyhow::Result<Role> 
         .iter()
         .map(registry)
         .collect::<Result<_, _>>()?;
-    let routes = Routes::new(InferenceServer::new(Arc::new(worker))).into_axum_router();
+    let routes = Routes::new(InferenceServer::new(Arc::new(worker.clone()))).into_axum_router();
     let role = ports.serve(routes, Limits::internal(), process)?;
     process.shutdown.spawn(announce::keep_registered(
         announcement,
@@ -44,7 +45,7 @@ pub async fn worker(config: &Config, process: &Process) -> anyhow::Result<Role> 
         process.readiness.clone(),
         process.shutdown.clone(),
     ));
-    Ok(role)
+    Ok((role, worker))
 }
 
 fn registry(router: &Endpoint) -> anyhow::Result<(Endpoint, Arc<dyn Registry>)> {

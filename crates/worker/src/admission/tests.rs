@@ -33,10 +33,10 @@ async fn the_first_to_wait_is_the_first_to_run() {
     drop(running);
     assert!(second.as_mut().now_or_never().is_none());
     let first = first.await.unwrap();
-    assert_eq!(admission.running(), 1);
+    assert_eq!(admission.load().running, 1);
     drop(first);
     second.await.unwrap();
-    assert_eq!(admission.running(), 0);
+    assert_eq!(admission.load().running, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,5 +95,5 @@ async fn nobody_waits_past_the_deadline() {
 fn absurd_limits_are_cut_to_what_can_be_counted() {
     let admission = admission(usize::MAX, usize::MAX);
     assert!(admission.enter().is_ok());
-    assert_eq!(admission.running(), 0);
+    assert_eq!(admission.load().running, 0);
 }

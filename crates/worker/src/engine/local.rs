@@ -17,7 +17,7 @@ use futures::StreamExt;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use crate::admission::{Admission, Limits, Permit};
+use crate::admission::{Admission, Limits, Load, Permit};
 use crate::engine::{Engine, answer_budget, param};
 use crate::{Error, LocalConfig};
 
@@ -86,8 +86,8 @@ impl Engine for Local {
         self.deployment.clone()
     }
 
-    fn running(&self) -> usize {
-        self.admission.running()
+    fn load(&self) -> Load {
+        self.admission.load()
     }
 
     async fn generate(

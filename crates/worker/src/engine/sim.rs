@@ -9,7 +9,7 @@ mod words;
 use fathom_proto::catalog::Deployment;
 use fathom_proto::inference::{GenerateRequest, RequestContext, TokenStream};
 
-use crate::admission::{Admission, Limits};
+use crate::admission::{Admission, Limits, Load};
 use crate::engine::sim::answer::Answer;
 use crate::engine::sim::words::Words;
 use crate::engine::{Engine, answer_budget, param};
@@ -49,8 +49,8 @@ impl Engine for Sim {
         self.deployment.clone()
     }
 
-    fn running(&self) -> usize {
-        self.admission.running()
+    fn load(&self) -> Load {
+        self.admission.load()
     }
 
     async fn generate(

@@ -27,7 +27,7 @@ async fn temperature_zero_says_the_same_twice_with_exact_usage() {
         (5, FinishReason::Length)
     );
     assert!(first.text.starts_with(&cut.text));
-    assert_eq!(worker.running(), 0);
+    assert_eq!(worker.load().running, 0);
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn a_prompt_too_long_is_told_both_limits() {
             assert!(error.message.contains(part), "{part}: {error}");
         }
     }
-    assert_eq!(worker.running(), 0);
+    assert_eq!(worker.load().running, 0);
 }
 
 #[tokio::test]
@@ -91,9 +91,9 @@ async fn dropping_the_stream_frees_the_engine_for_the_next() {
         .await
         .unwrap();
     while !matches!(stream.next().await, Some(Ok(Event::Delta { .. }))) {}
-    assert_eq!(worker.running(), 1);
+    assert_eq!(worker.load().running, 1);
     drop(stream);
-    assert_eq!(worker.running(), 0);
+    assert_eq!(worker.load().running, 0);
     let dropped = Instant::now();
     let mut next = worker.generate(chat("Hello"), context()).await.unwrap();
     assert!(matches!(next.next().await, Some(Ok(Event::Started { .. }))));

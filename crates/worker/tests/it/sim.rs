@@ -23,9 +23,9 @@ fn sim(inter_token: Duration) -> EngineConfig {
 async fn the_place_is_free_with_the_last_event() {
     let (worker, _shutdown) = start(sim(Duration::ZERO)).await;
     let mut stream = worker.generate(chat("hello"), context()).await.unwrap();
-    assert_eq!(worker.running(), 1);
+    assert_eq!(worker.load().running, 1);
     while !matches!(stream.next().await, Some(Ok(Event::Finished { .. }))) {}
-    assert_eq!(worker.running(), 0);
+    assert_eq!(worker.load().running, 0);
     assert!(stream.next().await.is_none());
     assert_eq!(answer(&worker, chat("hello")).await.tokens, 32);
 }
@@ -54,7 +54,7 @@ async fn a_stream_ends_at_its_deadline_with_an_error() {
     assert_eq!(events.len(), 5, "started, three words, the error");
     let error = events.into_iter().last().unwrap().unwrap_err();
     assert_eq!(error.code, ErrorCode::DeadlineExceeded);
-    assert_eq!((Instant::now(), worker.running()), (deadline, 0));
+    assert_eq!((Instant::now(), worker.load().running), (deadline, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -65,7 +65,7 @@ async fn a_stream_that_outlives_the_grace_period_is_told_so() {
     let (events, ()) = tokio::join!(stream.collect::<Vec<_>>(), shutdown.drain());
     let error = events.into_iter().last().unwrap().unwrap_err();
     assert_eq!(error.code, ErrorCode::ShuttingDown);
-    assert_eq!(worker.running(), 0);
+    assert_eq!(worker.load().running, 0);
 }
 
 #[tokio::test]

@@ -186,7 +186,7 @@ async fn a_prompt_that_fills_the_context_is_refused_with_both_limits() {
         "the prompt has 4 tokens, but words takes at most 4 of prompt and answer (the registry \
          allows 100, the weights sim-words do 4); shorten it"
     );
-    assert_eq!(sim.running(), 0);
+    assert_eq!(sim.load().running, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,7 +227,7 @@ async fn dropping_the_stream_frees_its_place_for_the_next() {
     assert!(waiting.as_mut().now_or_never().is_none());
     drop(running);
     let second = waiting.await.unwrap();
-    assert_eq!(sim.running(), 1);
+    assert_eq!(sim.load().running, 1);
     drop(second);
-    assert_eq!(sim.running(), 0);
+    assert_eq!(sim.load().running, 0);
 }

@@ -1,0 +1,192 @@
+//! The roles of one Fathom, in this process, on ports that the system chooses.
+
+use std::path::Path;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use anyhow::Context;
+use fathom::process::Process;
+use fathom::up::Up;
+use fathom::{Config, roles};
+use fathom_auth::Auth;
+use fathom_auth::demo::{DemoCredentials, ensure_demo};
+use fathom_client::Client;
+use fathom_kit::net::ListenAddress;
+use fathom_kit::telemetry::init_metrics;
+use fathom_worker::{EngineConfig, Load, SimConfig, Worker};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tempfile::TempDir;
+
+/// A process has one recorder, whatever the number of clusters in it.
+#[expect(
+    clippy::expect_used,
+    reason = "nothing else in a test process installs one"
+)]
+static METRICS: LazyLock<PrometheusHandle> =
+    LazyLock::new(|| init_metrics().expect("the first recorder of this process"));
+
+/// How the roles reach one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wiring {
+    /// Direct calls, as in `fathom up`.
+    InProcess,
+    /// gRPC over loopback, as between processes.
+    Grpc,
+}
+
+/// What to start.
+pub struct Builder {
+    wiring: Wiring,
+    sim: SimConfig,
+    grace: Duration,
+    adjust: fn(&mut Config),
+}
+
+/// A running Fathom.
+pub struct Cluster {
+    /// Origin of the public edge.
+    pub base_url: String,
+    /// Origin of the edge's admin port.
+    pub admin_url: String,
+    /// Identities to call with.
+    pub demo: DemoCredentials,
+    /// To make more identities with.
+    pub auth: Auth,
+    worker: Worker,
+    edge: Process,
+    behind: Vec<Process>,
+    _home: TempDir,
+}
+
+impl Cluster {
+    /// A cluster that serves `deepseek-chat` with one simulated engine.
+    #[must_use]
+    pub fn builder(wiring: Wiring) -> Builder {
+        let sim = SimConfig {
+            serves: vec!["deepseek-chat".to_owned()],
+            ..SimConfig::default()
+        };
+        Builder {
+            wiring,
+            sim,
+            grace: Duration::from_secs(10),
+            adjust: |_| {},
+        }
+    }
+
+    /// A client with the demo tenant's API key.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(self.base_url.clone(), self.demo.api_key.clone())
+    }
+
+    /// What the engines have to do at this moment.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        self.worker.load()
+    }
+
+    /// Drains the edge, then what is behind it, as a signal would.
+    pub async fn drain(&self) {
+        self.edge.readiness.set("running", false);
+        self.edge.shutdown.drain().await;
+        for process in &self.behind {
+            process.shutdown.drain().await;
+        }
+    }
+}
+
+impl Builder {
+    /// Sets up the simulated engine.
+    #[must_use]
+    pub fn sim(mut self, adjust: impl FnOnce(&mut SimConfig)) -> Self {
+        adjust(&mut self.sim);
+        self
+    }
+
+    /// Sets how long draining may take.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Changes any other setting.
+    #[must_use]
+    pub fn config(mut self, adjust: fn(&mut Config)) -> Self {
+        self.adjust = adjust;
+        self
+    }
+
+    /// Starts the roles and waits until they are ready.
+    ///
+    /// # Errors
+    /// Whatever keeps a role from starting.
+    pub async fn start(self) -> anyhow::Result<Cluster> {
+        let home = tempfile::tempdir()?;
+        let config = self.configure(home.path());
+        match self.wiring {
+            Wiring::InProcess => in_process(config, home).await,
+            Wiring::Grpc => over_grpc(config, home).await,
+        }
+    }
+
+    fn configure(&self, home: &Path) -> Config {
+        let any_port = ListenAddress::local(0);
+        let mut config = Config::defaults_in(home);
+        config.shutdown_grace = self.grace;
+        config.gateway.listen = any_port.clone();
+        config.gateway.admin_listen = any_port.clone();
+        config.auth.listen = any_port.clone();
+        config.auth.admin_listen = any_port.clone();
+        config.router.listen = any_port.clone();
+        config.router.admin_listen = any_port.clone();
+        config.worker.listen = any_port.clone();
+        config.worker.admin_listen = any_port;
+        config.worker.engines = vec![EngineConfig::Sim(self.sim.clone())];
+        (self.adjust)(&mut config);
+        config
+    }
+}
+
+async fn in_process(config: Config, home: TempDir) -> anyhow::Result<Cluster> {
+    let process = Process::start(config.shutdown_grace, METRICS.clone());
+    let up = Up::start(config, &process).await?;
+    let demo = up.demo(&home.path().join("demo.env")).await?;
+    process.readiness.ready().await;
+    Ok(Cluster {
+        base_url: up.gateway.endpoint.to_string(),
+        admin_url: up.gateway.admin.to_string(),
+        demo,
+        auth: up.auth,
+        worker: up.worker.context("the sim engine runs in this process")?,
+        edge: process,
+        behind: vec![up.core],
+        _home: home,
+    })
+}
+
+async fn over_grpc(mut config: Config, home: TempDir) -> anyhow::Result<Cluster> {
+    let start = || Process::start(config.shutdown_grace, METRICS.clone());
+    let (auth_process, router_process, worker_process, edge) = (start(), start(), start(), start());
+    config.gateway.auth = roles::auth(&config, &auth_process).await?.endpoint;
+    config.gateway.router = roles::router(&config, &router_process).await?.endpoint;
+    config.worker.routers = vec![config.gateway.router.clone()];
+    let (_, worker) = roles::worker(&config, &worker_process).await?;
+    worker_process.readiness.ready().await;
+    let gateway = roles::gateway(&config, &edge).await?;
+    edge.readiness.ready().await;
+    // The same database as the role's: what is made here, the role sees.
+    let auth = roles::open_auth(&config.auth).await?;
+    let demo = ensure_demo(&auth, &home.path().join("demo.env")).await?;
+    Ok(Cluster {
+        base_url: gateway.endpoint.to_string(),
+        admin_url: gateway.admin.to_string(),
+        demo,
+        auth,
+        worker,
+        edge,
+        behind: vec![worker_process, router_process, auth_process],
+        _home: home,
+    })
+}

@@ -1,0 +1,99 @@
+//! A caller that leaves stops the work it asked for, wherever that is: streaming or not, queued
+//! or running.
+
+use std::time::Duration;
+
+use fathom_e2e::{Cluster, Wiring, eventually};
+use fathom_worker::Load;
+use futures::FutureExt;
+
+use crate::in_both_wirings;
+use crate::requests::chat;
+
+/// The promise of this project; the catalogue allows 250 ms.
+const PROMISE: Duration = Duration::from_millis(100);
+const LONG: Duration = Duration::from_secs(60);
+
+/// A cluster with one slot and an engine that never ends by itself.
+async fn endless(wiring: Wiring, ttft: Duration) -> Cluster {
+    Cluster::builder(wiring)
+        .sim(|sim| {
+            sim.capacity = 1;
+            sim.ttft = ttft;
+            sim.inter_token = LONG;
+        })
+        .start()
+        .await
+        .unwrap()
+}
+
+/// Waits until nothing runs and nothing waits.
+async fn idle(cluster: &Cluster) -> Duration {
+    eventually("the engine is idle", LONG, || {
+        cluster.load() == Load::default()
+    })
+    .await
+}
+
+/// Asserts the promise for the middle one of several tries: another program on the machine may
+/// hold up one of them.
+#[track_caller]
+fn assert_kept(mut times: [Duration; 3]) {
+    times.sort();
+    assert!(times[1] <= PROMISE, "{times:?}");
+}
+
+in_both_wirings! {
+    /// LIFE-1
+    async fn leaving_a_stream_frees_the_slot(wiring: Wiring) {
+        let cluster = endless(wiring, Duration::ZERO).await;
+        let mut times = [Duration::ZERO; 3];
+        for time in &mut times {
+            let mut stream = cluster.client().chat_stream(chat("hi")).await.unwrap();
+            stream.next().await.unwrap().unwrap();
+            assert_eq!(cluster.load().running, 1);
+            drop(stream);
+            *time = idle(&cluster).await;
+        }
+        assert_kept(times);
+    }
+
+    /// LIFE-2
+    async fn leaving_before_the_first_token_frees_the_slot(wiring: Wiring) {
+        let cluster = endless(wiring, LONG).await;
+        let mut times = [Duration::ZERO; 3];
+        for time in &mut times {
+            let client = cluster.client();
+            let request = chat("hi");
+            let mut whole = Box::pin(client.chat(&request));
+            eventually("the request runs", LONG, || {
+                assert!(whole.as_mut().now_or_never().is_none());
+                cluster.load().running == 1
+            })
+            .await;
+            drop(whole);
+            *time = idle(&cluster).await;
+        }
+        assert_kept(times);
+    }
+
+    /// LIFE-2: what is queued and left never runs, and does not keep its place.
+    async fn leaving_the_queue_frees_the_place(wiring: Wiring) {
+        let cluster = endless(wiring, Duration::ZERO).await;
+        let client = cluster.client();
+        let _running = client.chat_stream(chat("first")).await.unwrap();
+        let mut times = [Duration::ZERO; 3];
+        for time in &mut times {
+            let request = chat("left while queued");
+            let mut queued = Box::pin(client.chat(&request));
+            eventually("the request is queued", LONG, || {
+                assert!(queued.as_mut().now_or_never().is_none());
+                cluster.load() == Load { running: 1, queued: 1 }
+            })
+            .await;
+            drop(queued);
+            *time = eventually("the place is free", LONG, || cluster.load().queued == 0).await;
+        }
+        assert_kept(times);
+    }
+}

@@ -1,0 +1,36 @@
+//! Promises that need several services. Each test runs in both wirings, because a service and its
+//! remote twin must be interchangeable.
+
+mod answers;
+mod cancellation;
+mod credentials;
+mod drain;
+mod errors;
+mod layers;
+mod records;
+mod requests;
+mod websocket;
+
+/// Makes a test for each wiring of an `async fn(Wiring)`.
+#[macro_export]
+macro_rules! in_both_wirings {
+    ($($(#[$attribute:meta])* async fn $name:ident($wiring:ident: Wiring) $body:block)+) => {$(
+        mod $name {
+            use super::*;
+
+            async fn promise($wiring: fathom_e2e::Wiring) $body
+
+            $(#[$attribute])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn in_process() {
+                promise(fathom_e2e::Wiring::InProcess).await;
+            }
+
+            $(#[$attribute])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn over_grpc() {
+                promise(fathom_e2e::Wiring::Grpc).await;
+            }
+        }
+    )+};
+}
