@@ -62,10 +62,20 @@ impl Config {
         settings: &[Setting],
     ) -> Result<Self, ConfigError> {
         let config = load(Self::defaults_in(home), file, settings)?;
+        config.validate().map_err(ConfigError::Invalid)?;
         Ok(Self {
             home: home.to_owned(),
             ..config
         })
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        self.telemetry
+            .validate()
+            .map_err(|error| error.to_string())?;
+        self.gateway.validate()?;
+        self.auth.validate().map_err(|error| error.to_string())?;
+        self.worker.validate().map_err(|error| error.to_string())
     }
 
     /// The configuration as TOML, without the passwords that its URLs hold.

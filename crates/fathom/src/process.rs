@@ -40,6 +40,10 @@ impl Process {
             grace,
             stop: CancellationToken::new(),
         };
+        fathom_auth::metrics::describe();
+        fathom_gateway::metrics::describe();
+        fathom_router::metrics::describe();
+        fathom_worker::metrics::describe();
         spawn_upkeep(process.metrics.clone(), &process.admin);
         process
     }

@@ -2,6 +2,7 @@
 //! process, because an assertion that fails in llama.cpp ends the process it is in.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,15 +42,15 @@ pub async fn run(config: Config, process: Process) -> anyhow::Result<()> {
     let demo_file = config.home.join("demo.env");
     let up = Up::start(config, &process).await?;
     let demo = up.demo(&demo_file).await?;
-    let serving = async {
+    let welcome = async {
         process.readiness.ready().await;
         banner::print(&demo, &demo_file)?;
-        Ok::<_, anyhow::Error>(process.stopped().await?)
+        std::future::pending::<std::io::Result<()>>().await
     };
     let mut engines = up.engines;
     tokio::select! {
-        served = serving => served?,
         stopped = process.stopped() => stopped?,
+        silenced = welcome => silenced?,
         Some(Ok(Err(error))) = engines.join_next() => return Err(error.into()),
     }
     // Each stage ends before what it stands on goes down: the edge, the engines, the rest.
@@ -82,8 +83,7 @@ impl Up {
     /// # Errors
     /// Whatever keeps a service from starting.
     pub async fn start(mut config: Config, process: &Process) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(&config.home)
-            .with_context(|| format!("cannot make the data folder {}", config.home.display()))?;
+        make_private_folder(&config.home)?;
         let ports = Ports::bind(&config.gateway.listen, &config.gateway.admin_listen)?;
         if config.auth.public_url == fathom_auth::Config::default().public_url {
             config.auth.public_url = ports.endpoint()?.to_string();
@@ -176,8 +176,7 @@ fn start_children(
         return Ok(running);
     }
     let sockets = config.home.join("run");
-    std::fs::create_dir_all(&sockets)
-        .with_context(|| format!("cannot make {}", sockets.display()))?;
+    make_private_folder(&sockets)?;
     let registry = ListenAddress::Unix(sockets.join("router.sock")).bind()?;
     let registry_endpoint = registry.endpoint()?;
     let routes = Routes::new(RegistryServer::new(Arc::new(router.clone()))).into_axum_router();
@@ -206,6 +205,16 @@ fn start_children(
         });
     }
     Ok(running)
+}
+
+/// Makes a folder that no other user may look into: it holds keys, and sockets that trust whoever
+/// can open them.
+fn make_private_folder(path: &Path) -> anyhow::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("cannot make the folder {}", path.display()))
 }
 
 /// The command line of a worker child. It holds every setting that matters to the child, so that

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use fathom_kit::net::{Endpoint, ListenAddress};
 use fathom_kit::server::Limits;
+use fathom_proto::grpc::MAX_MESSAGE_BYTES;
 use serde::{Deserialize, Serialize};
+
+/// A message between services holds a body and a little more.
+const MAX_BODY_BYTES: usize = MAX_MESSAGE_BYTES - 64 * 1024;
 
 /// Addresses, limits and defaults of the public edge.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -18,8 +22,8 @@ pub struct Config {
     pub auth: Endpoint,
     /// The router, when it runs on its own.
     pub router: Endpoint,
-    /// Largest request body; a larger one is refused before it is read. At most 16 MiB, which is
-    /// what the services behind accept.
+    /// Largest request body; a larger one is refused before it is read. What the services behind
+    /// accept bounds it: a little under 16 MiB.
     pub max_body_bytes: usize,
     /// A request that takes longer, streams included, is ended with an error.
     #[serde(with = "humantime_serde")]
@@ -32,6 +36,31 @@ pub struct Config {
     pub limits: Limits,
     /// The WebSocket endpoint.
     pub websocket: WebSocket,
+}
+
+impl Config {
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// A text that names the key and what would be right.
+    pub fn validate(&self) -> Result<(), String> {
+        if self.max_body_bytes > MAX_BODY_BYTES {
+            return Err(format!(
+                "`gateway.max_body_bytes` is {}; it must be at most {MAX_BODY_BYTES}",
+                self.max_body_bytes
+            ));
+        }
+        if !(0.0..=2.0).contains(&self.default_temperature) {
+            return Err(format!(
+                "`gateway.default_temperature` is {}; it must be from 0 to 2",
+                self.default_temperature
+            ));
+        }
+        if self.default_max_tokens == 0 {
+            return Err("`gateway.default_max_tokens` is 0; it must be at least 1".to_owned());
+        }
+        Ok(())
+    }
 }
 
 impl Default for Config {

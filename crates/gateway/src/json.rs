@@ -39,7 +39,7 @@ pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
     let mut json = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
-        let problem = without_position(error.inner());
+        let problem = problem(error.inner());
         if path == "." {
             ApiError::new(
                 ErrorCode::InvalidRequest,
@@ -60,7 +60,7 @@ pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
 }
 
 /// serde's text repeats a rejected string, which may be a prompt; what is left says enough.
-fn without_position(error: &serde_json::Error) -> String {
+fn problem(error: &serde_json::Error) -> String {
     let at = format!("line {} column {}", error.line(), error.column());
     if !error.is_data() {
         return format!("it is no JSON at {at}");

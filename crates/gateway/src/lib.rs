@@ -26,7 +26,7 @@ mod error;
 mod event_stream;
 mod generation;
 mod json;
-mod metrics;
+pub mod metrics;
 mod policy;
 mod record;
 mod request;

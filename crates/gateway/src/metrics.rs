@@ -1,5 +1,22 @@
 //! Names of the gateway's metrics.
 
+use metrics::{describe_counter, describe_gauge, describe_histogram};
+
+/// Describes the metrics to the recorder; call once at start.
+pub fn describe() {
+    describe_counter!(REQUESTS, "Requests ended, by route and status.");
+    describe_histogram!(
+        DURATION,
+        "Seconds from a request's header to the end of its answer, by route."
+    );
+    describe_histogram!(
+        FIRST_TOKEN,
+        "Seconds from a request's header to the first generated text, by model."
+    );
+    describe_counter!(TOKENS, "Tokens, by model and kind.");
+    describe_gauge!(IN_FLIGHT, "Requests begun and not ended.");
+}
+
 /// Requests ended, by `route` and `status`.
 pub const REQUESTS: &str = "fathom_gateway_requests_total";
 /// Seconds from a request's header to the end of its answer, by `route`.

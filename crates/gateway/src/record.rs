@@ -17,7 +17,7 @@ use fathom_proto::ErrorCode;
 use fathom_proto::id::{ModelId, RequestId};
 use fathom_proto::identity::Principal;
 use fathom_proto::inference::Usage;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method};
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
@@ -29,16 +29,9 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The layer around every route: gives the request its id and its record, and ends the record
 /// with the answer's body.
 pub async fn layer(mut request: Request, next: Next) -> Response {
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let route = route(&request);
     let peer = request.extensions().get::<Peer>().and_then(|peer| peer.0);
-    let method = request.method().to_string();
-    let record = Record::begin(
-        format!("{method} {route}"),
-        peer.map(|peer| peer.ip().to_string()),
-    );
+    let record = Record::begin(route, peer.map(|peer| peer.ip().to_string()));
     request.extensions_mut().insert(record.clone());
     let mut ending = Ending {
         record,
@@ -59,6 +52,20 @@ pub async fn layer(mut request: Request, next: Next) -> Response {
     }
     ending.complete = http_body::Body::is_end_stream(response.body());
     response.map(|body| Body::new(RecordedBody { body, ending }))
+}
+
+/// Method and pattern of the route; what a caller can invent has one name, so that the label is
+/// bounded.
+fn route(request: &Request) -> String {
+    let Some(path) = request.extensions().get::<MatchedPath>() else {
+        return "unmatched".to_owned();
+    };
+    let method = match *request.method() {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        _ => "OTHER",
+    };
+    format!("{method} {}", path.as_str())
 }
 
 /// A running request; clones share it.

@@ -76,7 +76,6 @@ impl Shutdown {
     }
 
     /// Makes [`Self::drain`] wait until the token is dropped, for tasks that others spawn.
-    #[must_use]
     pub fn hold(&self) -> TaskTrackerToken {
         self.tasks.token()
     }

@@ -1,6 +1,7 @@
 //! Log lines on standard error, and the recorder behind `/metrics`.
 
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -18,6 +19,22 @@ pub struct Config {
     pub log: String,
     /// Shape of a log line.
     pub format: Format,
+}
+
+impl Config {
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// [`TelemetryError::Filter`].
+    pub fn validate(&self) -> Result<(), TelemetryError> {
+        self.filter().map(|_| ())
+    }
+
+    fn filter(&self) -> Result<EnvFilter, TelemetryError> {
+        EnvFilter::try_new(&self.log).map_err(|_| TelemetryError::Filter {
+            filter: self.log.clone(),
+        })
+    }
 }
 
 impl Default for Config {
@@ -63,9 +80,7 @@ pub enum TelemetryError {
 /// # Errors
 /// A malformed filter, or a second call in one process.
 pub fn init_logs(config: &Config) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(&config.log).map_err(|_| TelemetryError::Filter {
-        filter: config.log.clone(),
-    })?;
+    let filter = config.filter()?;
     let terminal = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -85,7 +100,15 @@ pub fn init_logs(config: &Config) -> Result<(), TelemetryError> {
     } else {
         lines.with_ansi(terminal).try_init()
     };
-    installed.map_err(|_| TelemetryError::Twice)
+    installed.map_err(|_| TelemetryError::Twice)?;
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// Says where, and not what: the text of a panic may quote the data it stumbled over.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let location = panic.location().map(ToString::to_string);
+    tracing::error!(panic.location = location, "a bug ended a task");
 }
 
 /// Bounds of latency histograms in seconds, from a cached answer to a long generation.

@@ -23,7 +23,7 @@ mod config;
 mod connection;
 mod dispatch;
 mod error;
-mod metrics;
+pub mod metrics;
 mod models;
 mod registry;
 mod router;

@@ -1,5 +1,17 @@
 //! Names of what the router measures.
 
+use metrics::{describe_counter, describe_gauge};
+
+/// Describes the metrics to the recorder; call once at start.
+pub fn describe() {
+    describe_gauge!(WORKERS, "Workers in the registry.");
+    describe_gauge!(IN_FLIGHT, "Streams that workers run, by model.");
+    describe_counter!(
+        DISPATCHES_TOTAL,
+        "Requests sent to a worker and over, by model and outcome."
+    );
+}
+
 /// Gauge: workers in the registry.
 pub(crate) const WORKERS: &str = "fathom_router_workers";
 

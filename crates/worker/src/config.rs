@@ -10,6 +10,8 @@ use std::time::Duration;
 use fathom_kit::net::{Endpoint, ListenAddress};
 use serde::{Deserialize, Serialize};
 
+use crate::Error;
+
 /// `[worker]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -47,6 +49,34 @@ impl Default for Config {
                 ..LocalConfig::default()
             })],
         }
+    }
+}
+
+impl Config {
+    /// Checks what the types cannot: every engine serves something, and no model is served twice.
+    ///
+    /// # Errors
+    /// [`Error::Engines`] says what is wrong and what would be right.
+    pub fn validate(&self) -> Result<(), Error> {
+        let refused = |problem| Err(Error::Engines { problem });
+        if self.engines.is_empty() {
+            return refused("none is configured; name at least one".to_owned());
+        }
+        let mut names: Vec<&str> = Vec::new();
+        for engine in &self.engines {
+            if engine.serves().is_empty() {
+                return refused("one serves no model; set `serves = [\"NAME\"]`".to_owned());
+            }
+            for name in engine.serves() {
+                if name.is_empty() || names.contains(&name.as_str()) {
+                    return refused(format!(
+                        "`serves` has `{name}` empty or twice; name each once"
+                    ));
+                }
+                names.push(name);
+            }
+        }
+        Ok(())
     }
 }
 

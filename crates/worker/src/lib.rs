@@ -22,7 +22,7 @@ mod config;
 mod engine;
 mod error;
 mod guarded;
-mod metrics;
+pub mod metrics;
 pub mod store;
 mod worker;
 

@@ -1,5 +1,18 @@
 //! Names of what the worker measures.
 
+use metrics::{describe_counter, describe_gauge};
+
+/// Describes the metrics to the recorder; call once at start.
+pub fn describe() {
+    describe_gauge!(RUNNING, "Generations that run, by engine.");
+    describe_gauge!(QUEUED, "Requests that wait for their turn, by engine.");
+    describe_counter!(
+        REFUSED_TOTAL,
+        "Requests refused their turn, by engine and reason."
+    );
+    describe_counter!(TOKENS_TOTAL, "Tokens, by model and kind.");
+}
+
 /// Gauge by `engine`: generations that run.
 pub(crate) const RUNNING: &str = "fathom_worker_running";
 

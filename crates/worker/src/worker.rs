@@ -34,7 +34,7 @@ impl Worker {
     /// [`Error::Engines`] for a configuration that serves nothing or serves a model twice,
     /// [`Error::Load`] and [`Error::Store`] for weights that cannot be used or had.
     pub async fn start(config: &Config, home: &Path, shutdown: &Shutdown) -> Result<Self, Error> {
-        check(&config.engines)?;
+        config.validate()?;
         let dir = config
             .model_dir
             .clone()
@@ -129,27 +129,4 @@ fn load(
         "engine is ready"
     );
     Ok(engine)
-}
-
-/// Refuses a configuration under which a request could not be told an engine.
-fn check(engines: &[EngineConfig]) -> Result<(), Error> {
-    let refused = |problem| Err(Error::Engines { problem });
-    if engines.is_empty() {
-        return refused("none is configured; name at least one".to_owned());
-    }
-    let mut names: Vec<&str> = Vec::new();
-    for engine in engines {
-        if engine.serves().is_empty() {
-            return refused("one serves no model; set `serves = [\"NAME\"]`".to_owned());
-        }
-        for name in engine.serves() {
-            if name.is_empty() || names.contains(&name.as_str()) {
-                return refused(format!(
-                    "`serves` has `{name}` empty or twice; name each once"
-                ));
-            }
-            names.push(name);
-        }
-    }
-    Ok(())
 }

@@ -1,5 +1,10 @@
 //! Promises that need several services. Each test runs in both wirings, because a service and its
 //! remote twin must be interchangeable.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod answers;
 mod cancellation;
