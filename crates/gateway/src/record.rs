@@ -26,6 +26,9 @@ use crate::metrics;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The status under which a request on a socket succeeds; it has none of its own.
+const SWITCHING_PROTOCOLS: u16 = 101;
+
 /// The layer around every route: gives the request its id and its record, and ends the record
 /// with the answer's body.
 pub async fn layer(mut request: Request, next: Next) -> Response {
@@ -174,9 +177,12 @@ impl Drop for Ending {
             None if self.complete => "ok",
             None => ErrorCode::Cancelled.row().name,
         };
-        let status = match details.status {
-            Some(status) if self.complete || details.error.is_some() => status,
-            _ => details.error.unwrap_or(ErrorCode::Cancelled).row().http,
+        let status = match (details.status, details.error) {
+            (Some(status), Some(_)) => status,
+            (Some(status), None) if self.complete => status,
+            (None, Some(code)) => code.row().http,
+            (None, None) if self.complete => SWITCHING_PROTOCOLS,
+            (_, None) => ErrorCode::Cancelled.row().http,
         };
         let duration = begun.elapsed();
         let first_token = details.first_token.map(|at| at.duration_since(*begun));

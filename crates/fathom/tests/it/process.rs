@@ -95,7 +95,11 @@ pub struct Leash(Child);
 impl Leash {
     pub fn new(pid: u32, folder: &Path) -> Self {
         let mut shell = Command::new("sh");
-        shell.args(["-c", r#"cat; kill -KILL "$0"; rm -rf "$1""#, &pid.to_string()]);
+        shell.args([
+            "-c",
+            r#"cat; kill -KILL "$0"; rm -rf "$1""#,
+            &pid.to_string(),
+        ]);
         shell.arg(folder).stdin(Stdio::piped());
         shell.stdout(Stdio::null()).stderr(Stdio::null());
         Self(shell.spawn().unwrap())

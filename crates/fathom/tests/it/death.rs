@@ -1,0 +1,119 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use fathom_client::Error;
+use tokio::time::Instant;
+
+use crate::ask::{begin, chat, long_chat, rest, whole};
+use crate::harness::{REAL, Server, home, real};
+use crate::process::{eventually, is_alive, signal};
+
+const SOON: Duration = Duration::from_secs(5);
+
+/// LIFE-6, for a single worker.
+#[tokio::test]
+async fn an_engine_that_is_killed_ends_its_stream_with_an_error_and_comes_back() {
+    let mut server = real(&home(), &["--set", REAL]).await;
+    let client = server.client();
+    let mut stream = begin(&client, long_chat()).await;
+    let engine = server.engine_pid().unwrap();
+    signal(engine, "KILL");
+    let killed = Instant::now();
+    match rest(&mut stream).await {
+        Err(Error::Failed { code, .. }) => assert_eq!(code, "worker_failed"),
+        other => panic!("no error in the stream: {other:?}"),
+    }
+    let told = killed.elapsed();
+    assert!(told < SOON, "the client was told after {told:?}");
+    eventually("the model is served again", 2 * SOON, async || {
+        client.chat(&chat("Hello", 1)).await.ok()
+    })
+    .await;
+    println!(
+        "told after {told:?}, served again after {:?}",
+        killed.elapsed()
+    );
+    assert!(!server.has_ended());
+    assert_ne!(server.engine_pid(), Some(engine));
+    assert_eq!(server.admin("admin.sock", "/readyz").await.unwrap().0, 200);
+}
+
+/// DRAIN-4: nothing is left to compute for nobody.
+#[tokio::test]
+async fn an_engine_does_not_outlive_a_server_that_is_killed() {
+    let server = real(&home(), &["--set", REAL]).await;
+    let stream = begin(&server.client(), long_chat()).await;
+    let engine = server.engine_pid().unwrap();
+    signal(server.pid(), "KILL");
+    let killed = Instant::now();
+    eventually("the engine is gone", SOON, async || {
+        (!is_alive(engine)).then_some(())
+    })
+    .await;
+    println!("the engine is gone after {:?}", killed.elapsed());
+    drop(stream);
+}
+
+/// Fetching weights takes minutes on a slow network; a server that ends meanwhile must not leave
+/// processes that go on with it.
+#[tokio::test]
+async fn a_download_does_not_outlive_a_server_that_ends() {
+    for end in ["TERM", "KILL"] {
+        let home = home();
+        let (python, pid_file) = (home.path().join("python"), home.path().join("python.pid"));
+        let script = format!(
+            "#!/bin/sh\necho $$ > {}\nexec sleep 600\n",
+            pid_file.display()
+        );
+        fs::write(&python, script).unwrap();
+        fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+        let model_dir = format!("worker.model_dir={}", home.path().join("models").display());
+        let python = format!("worker.python={}", python.display());
+        let server = Server::launch(&home, &["--set", &model_dir, "--set", &python]);
+        let download: u32 = eventually("the download runs", 2 * SOON, async || {
+            fs::read_to_string(&pid_file).ok()?.trim().parse().ok()
+        })
+        .await;
+        let engine = server.engine_pid().unwrap();
+        signal(server.pid(), end);
+        let gone = eventually("all processes are gone", 2 * SOON, async || {
+            (!is_alive(server.pid()) && !is_alive(engine) && !is_alive(download)).then_some(())
+        });
+        let guard = Kill([engine, download]);
+        gone.await;
+        drop(guard);
+    }
+}
+
+/// Kills what a failed test would leave behind.
+struct Kill([u32; 2]);
+
+impl Drop for Kill {
+    fn drop(&mut self) {
+        self.0
+            .iter()
+            .filter(|&&pid| is_alive(pid))
+            .for_each(|&pid| signal(pid, "KILL"));
+    }
+}
+
+/// A request that comes while the engine is down is refused at once, or served by the next one.
+#[tokio::test]
+async fn requests_during_a_restart_of_the_engine_are_answered_one_way_or_the_other() {
+    let server = real(&home(), &["--set", REAL]).await;
+    let client = server.client();
+    whole(&client, &chat("Hello", 1)).await;
+    signal(server.engine_pid().unwrap(), "KILL");
+    eventually("the model is served again", 2 * SOON, async || match client
+        .chat(&chat("Hello", 1))
+        .await
+    {
+        Ok(answer) => Some(answer),
+        Err(Error::Refused {
+            status: 502 | 503, ..
+        }) => None,
+        Err(error) => panic!("{error:?}"),
+    })
+    .await;
+}
