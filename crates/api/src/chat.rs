@@ -60,6 +60,9 @@ pub struct Message {
     /// Name of the speaker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Everything else, such as `tool_calls`.
+    #[serde(flatten)]
+    pub extra: Extra,
 }
 
 /// What is said in a turn.

@@ -12,6 +12,11 @@ const MAX_CREDENTIAL_BYTES: usize = 8 * 1024;
 #[tonic::async_trait]
 impl Identity for Auth {
     async fn authenticate(&self, bearer: SecretString) -> Result<Principal, fathom_proto::Error> {
+        // Nobody's credential is empty: gateways ask this way whether the service is up, and
+        // that is no attempt to count.
+        if bearer.expose_secret().is_empty() {
+            return Err(Error::from(Refusal::Malformed).into());
+        }
         let (kind, result) = self.identify(bearer.expose_secret()).await;
         settle(kind, result)
     }

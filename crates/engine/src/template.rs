@@ -21,6 +21,8 @@ pub struct ChatMessage {
     pub role: String,
     /// What is said.
     pub content: String,
+    /// Name of the speaker, for templates that use it.
+    pub name: Option<String>,
 }
 
 /// A chat template, compiled.
@@ -62,7 +64,15 @@ impl ChatTemplate {
     pub(crate) fn render(&self, messages: &[ChatMessage]) -> Result<String, PromptError> {
         let messages: Vec<_> = messages
             .iter()
-            .map(|message| context! { role => message.role.as_str(), content => message.content.as_str() })
+            .map(|message| {
+                let turn =
+                    context! { role => message.role.as_str(), content => message.content.as_str() };
+                match &message.name {
+                    Some(name) => context! { name => name.as_str(), ..turn },
+                    // Templates ask whether it is defined.
+                    None => turn,
+                }
+            })
             .collect();
         self.environment
             .get_template(NAME)

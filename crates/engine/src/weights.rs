@@ -101,6 +101,7 @@ impl Weights {
             .map(|message| ChatMessage {
                 role: shield.cover(&message.role),
                 content: shield.cover(&message.content),
+                name: message.name.as_deref().map(|name| shield.cover(name)),
             })
             .collect();
         let rendered = template.render(&messages)?;

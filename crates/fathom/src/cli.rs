@@ -105,16 +105,13 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             })
         }
         Command::Gateway(options) => serve(options.load()?, async |config, process| {
-            let role = roles::gateway(&config, &process).await?;
-            roles::until_stopped(role, process).await
+            roles::run(roles::gateway(&config, &process), &process).await
         }),
         Command::Auth(options) => serve(options.load()?, async |config, process| {
-            let role = roles::auth(&config, &process).await?;
-            roles::until_stopped(role, process).await
+            roles::run(roles::auth(&config, &process), &process).await
         }),
         Command::Router(options) => serve(options.load()?, async |config, process| {
-            let role = roles::router(&config, &process).await?;
-            roles::until_stopped(role, process).await
+            roles::run(roles::router(&config, &process), &process).await
         }),
         Command::Worker {
             options,
@@ -123,8 +120,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             if supervised {
                 process.stop_with_parent()?;
             }
-            let (role, _) = roles::worker(&config, &process).await?;
-            roles::until_stopped(role, process).await
+            let start = async { Ok(roles::worker(&config, &process).await?.0) };
+            roles::run(start, &process).await
         }),
         Command::Config(ConfigCommand::Check(options)) => {
             options.load()?;

@@ -10,17 +10,40 @@ pub use gateway::gateway;
 pub use router::{open as open_router, router};
 pub use worker::worker;
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use crate::ports::Role;
 use crate::process::Process;
 
-/// Runs until the process is told to stop, then drains.
+/// How long a role that is starting gets to notice that it should not.
+const INTERRUPTION: Duration = Duration::from_secs(2);
+
+/// Starts a role, runs it until the process is told to stop, and drains it. A role that is told
+/// to stop while it starts, which may take minutes when weights are fetched, ends just as well.
 ///
 /// # Errors
-/// The system's, when signals cannot be caught.
-pub async fn until_stopped(role: Role, process: Process) -> anyhow::Result<()> {
-    tracing::info!(endpoint = %role.endpoint, admin = %role.admin, "serving");
-    process.stopped().await?;
-    process.shutdown.drain().await;
+/// Whatever keeps the role from starting.
+pub async fn run(
+    start: impl Future<Output = anyhow::Result<Role>>,
+    process: &Process,
+) -> anyhow::Result<()> {
+    let mut start = std::pin::pin!(start);
+    tokio::select! {
+        role = start.as_mut() => {
+            let role = role?;
+            tracing::info!(endpoint = %role.endpoint, admin = %role.admin, "serving");
+            process.stopped().await?;
+            process.shutdown.drain().await;
+        }
+        stopped = process.stopped() => {
+            stopped?;
+            process.shutdown.drain().await;
+            // Draining is what the starting role watches; what it has begun ends with it.
+            let _ = timeout(INTERRUPTION, start).await;
+        }
+    }
     process.admin.drain().await;
     tracing::info!("stopped");
     Ok(())

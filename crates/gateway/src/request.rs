@@ -21,11 +21,7 @@ const MAX_STOP_BYTES: usize = 1024;
 /// The domain's form of a chat request.
 pub fn from_chat(request: ChatRequest, config: &Config) -> Result<GenerateRequest, ApiError> {
     refuse_unsupported(&request.extra)?;
-    let max_tokens = match (request.max_completion_tokens, request.max_tokens) {
-        (Some(tokens), _) => positive("max_completion_tokens", tokens)?,
-        (None, Some(tokens)) => positive("max_tokens", tokens)?,
-        (None, None) => config.default_max_tokens,
-    };
+    let max_tokens = chat_budget(request.max_completion_tokens, request.max_tokens, config)?;
     Ok(GenerateRequest {
         model: model(request.model)?,
         prompt: conversation(request.messages)?,
@@ -72,6 +68,7 @@ pub fn from_completion(
 /// The domain's form of a request on the WebSocket.
 pub fn from_stream(request: StreamRequest, config: &Config) -> Result<GenerateRequest, ApiError> {
     refuse_unsupported(&request.extra)?;
+    let max_tokens = chat_budget(request.max_completion_tokens, request.max_tokens, config)?;
     let prompt = match (request.prompt, request.messages) {
         (Some(content), None) => Prompt::Chat(vec![ChatMessage {
             role: ChatRole::User,
@@ -93,19 +90,16 @@ pub fn from_stream(request: StreamRequest, config: &Config) -> Result<GenerateRe
             temperature: request.temperature,
             top_p: request.top_p,
             seed: request.seed,
-            ..Fields::default()
+            frequency_penalty: request.frequency_penalty,
+            presence_penalty: request.presence_penalty,
         }
         .check(config)?,
-        max_tokens: Some(match request.max_tokens {
-            Some(tokens) => positive("max_tokens", tokens)?,
-            None => config.default_max_tokens,
-        }),
+        max_tokens: Some(max_tokens),
         stop: stops(request.stop)?,
         context_length: None,
     })
 }
 
-#[derive(Default)]
 struct Fields {
     temperature: Option<f32>,
     top_p: Option<f32>,
@@ -161,6 +155,15 @@ fn in_range(
             let message = format!("`{name}` is {value}; it must be from {low} to {high}");
             Err(ApiError::invalid(name, message))
         }
+    }
+}
+
+/// The newer name wins, as at OpenAI.
+fn chat_budget(newer: Option<u32>, older: Option<u32>, config: &Config) -> Result<u32, ApiError> {
+    match (newer, older) {
+        (Some(tokens), _) => positive("max_completion_tokens", tokens),
+        (None, Some(tokens)) => positive("max_tokens", tokens),
+        (None, None) => Ok(config.default_max_tokens),
     }
 }
 
@@ -227,6 +230,12 @@ fn conversation(messages: Vec<Message>) -> Result<Prompt, ApiError> {
 }
 
 fn turn(index: usize, message: Message) -> Result<ChatMessage, ApiError> {
+    if let Some((field, _)) = message.extra.iter().find(|(_, value)| !value.is_null()) {
+        return Err(ApiError::invalid(
+            format!("messages[{index}].{field}"),
+            format!("a message with `{field}` is not supported by this server; leave it out"),
+        ));
+    }
     let role = match message.role.as_str() {
         // OpenAI's newer name for the same thing.
         "system" | "developer" => ChatRole::System,

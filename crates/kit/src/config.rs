@@ -9,9 +9,9 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use figment::Figment;
 use figment::error::Kind;
 use figment::providers::{Env, Format, Serialized, Toml};
+use figment::{Figment, Source};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -116,6 +116,8 @@ fn describe_one(error: &figment::Error) -> String {
         .metadata
         .as_ref()
         .map(|metadata| match &metadata.source {
+            // Values from code are the command line's: the defaults are never wrong.
+            Some(Source::Code(_)) => " (on the command line)".to_owned(),
             Some(source) => format!(" (in {source})"),
             None => format!(" (in {})", metadata.name),
         });
@@ -187,6 +189,18 @@ mod tests {
         let config: Config = load(Config::default(), Some(&path), &flags).unwrap();
         assert_eq!(config.gateway.listen, "flag");
         assert_eq!(config.gateway.max_body_bytes, 7);
+    }
+
+    #[test]
+    fn a_wrong_flag_is_said_to_be_on_the_command_line() {
+        let flag = "gateway.lisen=x".parse().unwrap();
+        let error = load(Config::default(), None, &[flag])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.ends_with("did you mean `listen`? (on the command line)"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -9,7 +9,15 @@ use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{AnyPool, Executor};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
+use crate::private::create_folder;
+
+/// The migrations of this build. A database that a newer build has migrated is taken as it is:
+/// migrations suit the version before them, and old replicas must be able to restart.
+fn migrations() -> Migrator {
+    let mut migrations = sqlx::migrate!("../../migrations");
+    migrations.set_ignore_missing(true);
+    migrations
+}
 
 /// Why there is no database.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +66,7 @@ pub async fn connect(url: &str) -> Result<AnyPool, DatabaseError> {
         .connect(url)
         .await
         .map_err(DatabaseError::Open)?;
-    MIGRATIONS.run(&pool).await?;
+    migrations().run(&pool).await?;
     Ok(pool)
 }
 
@@ -79,7 +87,7 @@ async fn lock_migrations(database: &Path) -> Result<File, DatabaseError> {
     let in_task = path.clone();
     let locked = tokio::task::spawn_blocking(move || {
         if let Some(folder) = in_task.parent() {
-            std::fs::create_dir_all(folder)?;
+            create_folder(folder)?;
         }
         let file = File::create(&in_task)?;
         file.lock()?;
@@ -93,6 +101,17 @@ async fn lock_migrations(database: &Path) -> Result<File, DatabaseError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_database_of_a_newer_build_is_taken_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/fathom.db?mode=rwc", folder.path().display());
+        let pool = connect(&url).await.unwrap();
+        let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                     VALUES (99991231000000, 'of a newer build', TRUE, x'00', 0)";
+        pool.execute(newer).await.unwrap();
+        connect(&url).await.unwrap();
+    }
 
     #[tokio::test]
     async fn processes_that_start_together_migrate_once() {

@@ -9,12 +9,14 @@
 //! - [`shutdown`]: draining, its deadline, and the tasks that shutdown waits for
 //! - [`admin`] and [`readiness`]: `/livez`, `/readyz`, `/metrics`
 //! - [`telemetry`]: log lines and the metrics recorder
+//! - [`private`]: folders that no other user may look into
 //! - [`database`]: the pool, with the migrations of `migrations/` applied
 
 pub mod admin;
 pub mod config;
 pub mod database;
 pub mod net;
+pub mod private;
 pub mod readiness;
 pub mod server;
 pub mod shutdown;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ impl Listener {
     pub fn endpoint(&self) -> io::Result<Endpoint> {
         Ok(match self {
             Self::Tcp(listener) => Endpoint(format!("http://{}", listener.local_addr()?)),
-            Self::Unix(_, path) => Endpoint(format!("unix:{}", path.display())),
+            Self::Unix(_, path) => Endpoint::unix(path),
         })
     }
 }
@@ -121,6 +121,12 @@ impl Endpoint {
     #[must_use]
     pub fn local(port: u16) -> Self {
         Self(format!("http://127.0.0.1:{port}"))
+    }
+
+    /// A Unix socket of this machine.
+    #[must_use]
+    pub fn unix(path: &Path) -> Self {
+        Self(format!("unix:{}", path.display()))
     }
 
     /// A gRPC channel that connects when it is first used, and again whenever it must.

@@ -10,7 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fathom-proto", &[]),
     ("fathom-api", &[]),
     ("fathom-engine", &[]),
-    ("fathom-kit", &["fathom-proto"]),
+    ("fathom-kit", &[]),
     ("fathom-client", &["fathom-api"]),
     ("fathom-auth", &["fathom-kit", "fathom-proto"]),
     ("fathom-router", &["fathom-kit", "fathom-proto"]),

@@ -12,6 +12,7 @@ pub fn chat(content: &str) -> ChatRequest {
         role: "user".to_owned(),
         content: Some(Content::Text(content.to_owned())),
         name: None,
+        extra: serde_json::Map::new(),
     });
     request
 }

@@ -10,6 +10,7 @@ fn render(source: &str) -> Result<String> {
     Ok(template.render(&[ChatMessage {
         role: "user".into(),
         content: "Hi <b> & 'é'\\".into(),
+        name: None,
     }])?)
 }
 
@@ -94,6 +95,7 @@ fn other_failures_tell_no_content() -> Result {
     let secret = ChatMessage {
         role: "user".into(),
         content: "secret".into(),
+        name: None,
     };
     let error = template.render(&[secret]).err().ok_or("rendered")?;
     assert!(matches!(error, PromptError::Template { line: 2, .. }));

@@ -70,6 +70,7 @@ pub(crate) fn chat(content: &str) -> Vec<ChatMessage> {
     vec![ChatMessage {
         role: "user".into(),
         content: content.into(),
+        name: None,
     }]
 }
 

@@ -37,6 +37,7 @@ fn control_text_in_a_message_stays_text() -> Result {
         let as_role = ChatMessage {
             role: content.into(),
             content: "Hello".into(),
+            name: None,
         };
         assert_eq!(
             controls(&weights.render_chat(&[as_role])?),

@@ -10,6 +10,9 @@ use crate::process::eventually;
 const RUNNING: &str = "fathom_worker_running";
 const QUEUED: &str = "fathom_worker_queued";
 
+/// In the one line that a request leaves.
+const CANCELLED: &str = r#""request.status":499,"request.outcome":"cancelled""#;
+
 /// The promise is 100 ms; the rest is for a machine that compiles at the same time.
 const FREED: Duration = Duration::from_secs(1);
 
@@ -29,7 +32,13 @@ async fn assert_freed(server: &Server, what: &str) {
     let counted = left.elapsed();
     whole(&server.client(), &chat("Hello", 1)).await;
     let answered = left.elapsed();
-    println!("{what}: counted as free after {counted:?}, next answer after {answered:?}");
+    let free = Instant::now();
+    whole(&server.client(), &chat("Hello", 1)).await;
+    let usual = free.elapsed();
+    println!(
+        "{what}: counted as free after {counted:?}, next answer after {answered:?}, which takes \
+         a free engine {usual:?}"
+    );
     assert!(
         answered < 2 * FREED,
         "{what}: next answer after {answered:?}"
@@ -42,8 +51,11 @@ async fn a_client_that_leaves_a_stream_frees_the_engine() {
     let server = shared().await;
     let stream = begin(&server.client(), long_chat()).await;
     until(&server, RUNNING, 1.0, FREED).await;
+    let logged = || server.log().matches(CANCELLED).count();
+    let before = logged();
     drop(stream);
     assert_freed(&server, "stream").await;
+    assert_eq!(logged(), before + 1);
 }
 
 /// LIFE-2.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use fathom_client::Client;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
+use tokio::time::Instant;
 
 use crate::process::{Leash, children_of, eventually, fathom, signal, test_path};
 
@@ -37,6 +38,8 @@ pub struct Server {
     _leash: Leash,
     _turn: Option<MutexGuard<'static, ()>>,
     pub home: Arc<TempDir>,
+    /// How long it took until it was ready.
+    pub ready_after: Duration,
 }
 
 /// The one server of all tests that leave it as it was.
@@ -100,17 +103,20 @@ impl Server {
             process,
             _turn: None,
             home: home.clone(),
+            ready_after: Duration::ZERO,
         }
     }
 
     /// Starts it and waits until it says that it is ready.
     pub async fn ready(home: &Arc<TempDir>, arguments: &[&str]) -> Self {
+        let begun = Instant::now();
         let mut server = Self::launch(home, arguments);
         eventually("the server is ready", START, async || {
             assert_eq!(server.process.try_wait().unwrap(), None, "it has ended");
             server.output().contains("Fathom is ready.").then_some(())
         })
         .await;
+        server.ready_after = begun.elapsed();
         server
     }
 

@@ -2,6 +2,7 @@
 #![expect(
     clippy::panic,
     clippy::print_stderr,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test that cannot go on has failed, and shows why"
 )]

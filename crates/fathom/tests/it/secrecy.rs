@@ -49,18 +49,16 @@ async fn no_secret_and_no_text_is_logged_and_each_request_leaves_one_line() {
         }
         while let Some(Ok(_)) = socket.next().await {}
     }
-    // A socket has a line for its handshake and one for its answer; the token's request was not
-    // looked at.
-    let lines = eventually(
-        "every request has ended",
-        Duration::from_secs(5),
-        async || {
-            let lines = ended(&server);
-            (lines.values().sum::<usize>() >= ids.len() + 3 + 1).then_some(lines)
-        },
-    )
+    // Each of the three sockets has a line for its handshake and one for its answer, and the
+    // token's request had no look at its id.
+    let expected = ids.len() + 3 + 1;
+    let limit = Duration::from_secs(5);
+    let lines = eventually("every request has ended", limit, async || {
+        let lines = ended(&server);
+        (lines.values().sum::<usize>() >= expected).then_some(lines)
+    })
     .await;
-    assert_eq!(lines.values().sum::<usize>(), ids.len() + 3 + 1);
+    assert_eq!(lines.values().sum::<usize>(), expected);
     for id in &ids {
         assert_eq!(lines.get(id), Some(&1), "{id}");
     }

@@ -66,7 +66,7 @@ async fn a_server_that_is_told_to_stop_finishes_the_answers_of_websockets() {
 /// DRAIN-1: an idle WebSocket is told why it ends.
 #[tokio::test]
 async fn an_idle_websocket_is_told_that_the_server_goes_away() {
-    let mut server = Server::ready(&home(), &["--set", &sim("")]).await;
+    let mut server = Server::ready(&home(), &["--set", &sim("tokens=8")]).await;
     let (mut socket, _) = socket(&server).await;
     server.terminate();
     let Some(Ok(Frame::Close(Some(close)))) = socket.next().await else {

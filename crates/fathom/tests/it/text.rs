@@ -35,6 +35,7 @@ async fn usage_is_what_the_models_own_tokenizer_counts() {
     let turn = ChatMessage {
         role: "user".to_owned(),
         content: QUESTION.to_owned(),
+        name: None,
     };
     let prompt = weights.render_chat(&[turn]).unwrap().len();
     let completion = weights.tokenize(&answer.text).unwrap().len();
@@ -106,6 +107,7 @@ async fn a_prompt_that_is_too_long_is_refused_with_both_numbers() {
     let turn = ChatMessage {
         role: "user".to_owned(),
         content,
+        name: None,
     };
     let tokens = weights().render_chat(&[turn]).unwrap().len().to_string();
     assert!(

@@ -87,11 +87,11 @@ async fn damaged_weights_are_fetched_again() {
 #[tokio::test]
 async fn another_file_is_served_under_its_own_name() {
     let home = home();
-    let other = home.path().join("another-model.gguf");
+    let other = home.path().join("another-model-Q4_1.gguf");
     std::os::unix::fs::symlink(model(), &other).unwrap();
     let server = real(&home, &["--model", other.to_str().unwrap()]).await;
     for model in server.client().models().await.unwrap().data {
-        assert_eq!(model.fathom.weights.as_deref(), Some("another-model"));
+        assert_eq!(model.fathom.weights.as_deref(), Some("another-model-Q4_1"));
     }
     whole(&server.client(), &chat("Hello", 1)).await;
 }

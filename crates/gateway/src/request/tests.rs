@@ -48,6 +48,8 @@ fn a_field_that_no_engine_honours_is_refused_and_not_dropped() {
         "response_format",
     );
     refused(json!({"logit_bias": {"5": 1}}), "logit_bias");
+    let tool_calls = json!([{"role": "assistant", "content": null, "tool_calls": [{}]}]);
+    refused(json!({"messages": tool_calls}), "messages[0].tool_calls");
     let image = json!([{"type": "image_url", "image_url": {"url": "http://127.0.0.1/"}}]);
     refused(
         json!({"messages": [{"role": "user", "content": image}]}),

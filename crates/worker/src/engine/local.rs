@@ -123,6 +123,7 @@ fn tokens(weights: &Weights, prompt: Prompt) -> Result<Vec<Token>, Error> {
             let messages = messages.into_iter().map(|message| ChatMessage {
                 role: message.role.as_str().to_owned(),
                 content: message.content,
+                name: message.name,
             });
             weights.render_chat(&messages.collect::<Vec<_>>())
         }
