@@ -179,3 +179,48 @@ impl fmt::Display for Endpoint {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_they_are_written() {
+        for text in ["127.0.0.1:8080", "[::1]:0", "unix:/run/fathom.sock"] {
+            assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
+        }
+        for text in ["http://127.0.0.1:8081", "unix:run/worker.sock"] {
+            assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_wrong_address_is_told_what_would_be_right() {
+        let error = "localhost".parse::<ListenAddress>().unwrap_err();
+        assert_eq!(
+            error,
+            "`localhost` is no address to listen on; write IP:PORT, as in 127.0.0.1:8080, or unix:PATH"
+        );
+        assert!("127.0.0.1:8181".parse::<Endpoint>().is_err());
+    }
+
+    /// What a killed process leaves behind must not keep the next one from starting.
+    #[tokio::test]
+    async fn a_socket_that_was_left_behind_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = ListenAddress::Unix(folder.path().join("s"));
+        drop(address.bind().unwrap());
+        address.bind().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_named() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = ListenAddress::Tcp(taken.local_addr().unwrap());
+        let error = address.bind().unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("cannot listen on {address}: ")),
+            "{error}"
+        );
+    }
+}

@@ -176,3 +176,6 @@ async fn serve_connection<IO>(
         tracing::debug!(%error, "connection ended early");
     }
 }
+
+#[cfg(test)]
+mod tests;
