@@ -150,7 +150,7 @@ impl Builder {
 }
 
 async fn in_process(config: Config, home: TempDir) -> anyhow::Result<Cluster> {
-    let process = Process::start(config.shutdown_grace, METRICS.clone());
+    let process = Process::start(config.shutdown_grace, METRICS.clone())?;
     let up = Up::start(config, &process).await?;
     let demo = up.demo(&home.path().join("demo.env")).await?;
     process.readiness.ready().await;
@@ -168,7 +168,8 @@ async fn in_process(config: Config, home: TempDir) -> anyhow::Result<Cluster> {
 
 async fn over_grpc(mut config: Config, home: TempDir) -> anyhow::Result<Cluster> {
     let start = || Process::start(config.shutdown_grace, METRICS.clone());
-    let (auth_process, router_process, worker_process, edge) = (start(), start(), start(), start());
+    let (auth_process, router_process, worker_process, edge) =
+        (start()?, start()?, start()?, start()?);
     config.gateway.auth = roles::auth(&config, &auth_process).await?.endpoint;
     config.gateway.router = roles::router(&config, &router_process).await?.endpoint;
     config.worker.routers = vec![config.gateway.router.clone()];

@@ -144,7 +144,7 @@ where
         telemetry::init_logs(&config.telemetry)
             .map_err(|error| ConfigError::Invalid(error.to_string()))?;
         let metrics = telemetry::init_metrics()?;
-        let process = Process::start(config.shutdown_grace, metrics);
+        let process = Process::start(config.shutdown_grace, metrics)?;
         role(config, process).await
     });
     // A blocking call that hangs must not hold a process that has drained.

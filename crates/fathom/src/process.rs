@@ -10,7 +10,7 @@ use fathom_kit::telemetry::spawn_upkeep;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// What every role of a process shares.
@@ -29,9 +29,14 @@ pub struct Process {
 }
 
 impl Process {
-    /// A process that gives running requests `grace` to finish.
-    #[must_use]
-    pub fn start(grace: Duration, metrics: PrometheusHandle) -> Self {
+    /// A process that gives running requests `grace` to finish. From here on, SIGTERM and SIGINT
+    /// stop it, and a second one ends it at once.
+    ///
+    /// # Errors
+    /// The system's, when signals cannot be caught.
+    pub fn start(grace: Duration, metrics: PrometheusHandle) -> io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
         let process = Self {
             shutdown: Shutdown::new(grace),
             admin: Shutdown::new(Duration::from_secs(1)),
@@ -46,6 +51,9 @@ impl Process {
         fathom_worker::metrics::describe();
         spawn_upkeep(process.metrics.clone(), &process.admin);
         process
+            .admin
+            .spawn(process.clone().obey(terminate, interrupt));
+        Ok(process)
     }
 
     /// The same process with a shutdown of its own, for services that go down at another time.
@@ -82,30 +90,25 @@ impl Process {
         Ok(())
     }
 
-    /// Completes on SIGTERM, SIGINT or [`Self::stop`]. From then on, a second signal ends the
-    /// process at once.
-    ///
-    /// # Errors
-    /// The system's, when signals cannot be caught.
-    pub async fn stopped(&self) -> io::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            () = self.stop.cancelled() => {}
-        }
+    /// Completes when the process is told to stop.
+    pub async fn stopped(&self) {
+        self.stop.cancelled().await;
         tracing::info!("stopping: running requests may finish");
         self.readiness.set("running", false);
-        let drained = self.admin.clone();
-        self.admin.spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => exit_at_once(),
-                _ = interrupt.recv() => exit_at_once(),
-                () = drained.draining() => {}
-            }
-        });
-        Ok(())
+    }
+
+    async fn obey(self, mut terminate: Signal, mut interrupt: Signal) {
+        tokio::select! {
+            _ = terminate.recv() => self.stop(),
+            _ = interrupt.recv() => self.stop(),
+            () = self.stop.cancelled() => {}
+            () = self.admin.draining() => return,
+        }
+        tokio::select! {
+            _ = terminate.recv() => exit_at_once(),
+            _ = interrupt.recv() => exit_at_once(),
+            () = self.admin.draining() => {}
+        }
     }
 }
 

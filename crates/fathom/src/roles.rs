@@ -34,11 +34,10 @@ pub async fn run(
         role = start.as_mut() => {
             let role = role?;
             tracing::info!(endpoint = %role.endpoint, admin = %role.admin, "serving");
-            process.stopped().await?;
+            process.stopped().await;
             process.shutdown.drain().await;
         }
-        stopped = process.stopped() => {
-            stopped?;
+        () = process.stopped() => {
             process.shutdown.drain().await;
             // Draining is what the starting role watches; what it has begun ends with it.
             let _ = timeout(INTERRUPTION, start).await;

@@ -41,7 +41,7 @@ pub async fn run(config: Config, process: Process) -> anyhow::Result<()> {
     };
     let mut children = up.children;
     tokio::select! {
-        stopped = process.stopped() => stopped?,
+        () = process.stopped() => {}
         silenced = welcome => silenced?,
         error = children.failure() => return Err(error.into()),
     }
