@@ -25,6 +25,10 @@ pub struct Config {
     /// Largest request body; a larger one is refused before it is read. What the services behind
     /// accept bounds it: a little under 16 MiB.
     pub max_body_bytes: usize,
+    /// How long auth, and the router's list of models, get to answer; a service that hangs must
+    /// not hold the callers too.
+    #[serde(with = "humantime_serde")]
+    pub call_timeout: Duration,
     /// A request that takes longer, streams included, is ended with an error.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
@@ -71,6 +75,7 @@ impl Default for Config {
             auth: Endpoint::local(8181),
             router: Endpoint::local(8281),
             max_body_bytes: 4 * 1024 * 1024,
+            call_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(600),
             default_temperature: 0.7,
             default_max_tokens: 4096,

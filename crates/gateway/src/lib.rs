@@ -20,6 +20,8 @@ use fathom_kit::shutdown::Shutdown;
 use fathom_proto::catalog::Catalog;
 use fathom_proto::identity::Identity;
 use fathom_proto::inference::Inference;
+use fathom_proto::{Error, ErrorCode};
+use tokio::time::timeout;
 
 pub mod config;
 mod error;
@@ -49,4 +51,16 @@ pub struct Gateway {
     pub config: Arc<Config>,
     /// Ends streams that outlive the process's deadline.
     pub shutdown: Shutdown,
+}
+
+impl Gateway {
+    /// What a service behind answers, if it does so in time.
+    async fn call<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        timeout(self.config.call_timeout, answer)
+            .await
+            .unwrap_or_else(|_| {
+                let message = "a service behind this one does not answer";
+                Err(Error::new(ErrorCode::Unavailable, message))
+            })
+    }
 }

@@ -64,7 +64,7 @@ pub async fn authenticate(
             "no credential; send `Authorization: Bearer <API key or access token>`",
         )
     })?;
-    let principal = gateway.identity.authenticate(bearer).await?;
+    let principal = gateway.call(gateway.identity.authenticate(bearer)).await?;
     if let Some(record) = record {
         record.set_caller(&principal);
     }

@@ -11,7 +11,7 @@ use crate::error::ApiError;
 
 /// Every model, with what really stands behind its name.
 pub async fn list(State(gateway): State<Gateway>) -> Result<Json<ModelList>, ApiError> {
-    let models = gateway.catalog.list_models().await?;
+    let models = gateway.call(gateway.catalog.list_models()).await?;
     let data = models.into_iter().map(describe).collect();
     Ok(Json(ModelList {
         object: "list".into(),
@@ -24,7 +24,7 @@ pub async fn retrieve(
     State(gateway): State<Gateway>,
     Path(id): Path<String>,
 ) -> Result<Json<Model>, ApiError> {
-    let models = gateway.catalog.list_models().await?;
+    let models = gateway.call(gateway.catalog.list_models()).await?;
     let model = models.into_iter().find(|model| model.id.as_str() == id);
     model.map(|model| Json(describe(model))).ok_or_else(|| {
         let mut error = ApiError::new(

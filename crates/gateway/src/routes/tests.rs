@@ -112,6 +112,18 @@ async fn every_guarded_route_refuses_a_caller_it_does_not_know() {
     }
 }
 
+/// Part of SEC-24: no answer is no permission.
+#[tokio::test(start_paused = true)]
+async fn an_auth_service_that_hangs_does_not_hold_the_caller() {
+    let ask = request(Method::GET, "/v1/models", Some(fakes::AUTH_HANGS), "");
+    let answer = send(routes(gateway()), ask).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.error_code().as_str()),
+        (503, "unavailable")
+    );
+    assert_eq!(answer.headers["retry-after"], "1");
+}
+
 /// Part of SEC-24: a route that takes its own credentials is an exception to look at.
 #[test]
 fn the_routes_without_a_guard_are_these() {

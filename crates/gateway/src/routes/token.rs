@@ -77,7 +77,7 @@ async fn answer(
         client_secret,
         scopes,
     };
-    match gateway.identity.issue_token(request).await {
+    match gateway.call(gateway.identity.issue_token(request)).await {
         Ok(token) => Ok(TokenResponse {
             access_token: token.token.expose_secret().to_owned(),
             token_type: "Bearer".into(),

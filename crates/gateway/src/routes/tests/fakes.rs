@@ -15,6 +15,7 @@ use crate::{Config, Gateway};
 pub const ALL_SCOPES: &str = "all-scopes";
 pub const NO_SCOPES: &str = "no-scopes";
 pub const AUTH_IS_DOWN: &str = "auth-is-down";
+pub const AUTH_HANGS: &str = "auth-hangs";
 
 type Events = Vec<Result<Event, ErrorCode>>;
 
@@ -62,6 +63,7 @@ impl Identity for Identities {
         let scopes = match bearer.expose_secret() {
             ALL_SCOPES => Scope::ALL.into_iter().collect(),
             NO_SCOPES => [].into_iter().collect(),
+            AUTH_HANGS => std::future::pending().await,
             AUTH_IS_DOWN => return Err(Error::new(ErrorCode::Unavailable, "down")),
             _ => return Err(Error::new(ErrorCode::Unauthenticated, "unknown")),
         };
