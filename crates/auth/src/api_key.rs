@@ -45,12 +45,7 @@ impl Auth {
         let proven = self.inner.key_ring.verify(text.as_bytes(), &mac);
         let row = row.filter(|_| proven).ok_or(Refusal::ApiKey)?;
         row.grant.check(clock::now())?;
-        Ok(Principal {
-            tenant: row.grant.tenant,
-            subject: row.id,
-            scopes: row.grant.scopes,
-            expires_at: row.grant.expires_at,
-        })
+        self.principal(row.id, row.grant).await
     }
 }
 

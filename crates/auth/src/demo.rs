@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fathom_proto::id::TenantId;
-use fathom_proto::identity::{Scope, Scopes, TokenRequest};
+use fathom_proto::identity::{ClientAuthentication, ClientProof, Scope, Scopes, TokenRequest};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{Auth, Error, NewApiKey, NewClient, clock, private_file};
@@ -60,8 +60,11 @@ pub async fn ensure_demo(auth: &Auth, path: &Path) -> Result<DemoCredentials, Er
 /// Whether all of the credentials are accepted.
 async fn work(auth: &Auth, credentials: &DemoCredentials) -> Result<bool, Error> {
     let request = TokenRequest {
-        client_id: credentials.client_id.clone(),
-        client_secret: credentials.client_secret.clone(),
+        client: ClientAuthentication {
+            client_id: Some(credentials.client_id.clone()),
+            proof: ClientProof::Secret(credentials.client_secret.clone()),
+            address: None,
+        },
         scopes: None,
     };
     Ok(accepted(auth.grant(&request).await)?

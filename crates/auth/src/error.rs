@@ -150,6 +150,12 @@ impl From<aws_lc_rs::error::Unspecified> for Error {
     }
 }
 
+impl From<fathom_token::Refusal> for Error {
+    fn from(reason: fathom_token::Refusal) -> Self {
+        Self::Refused(Refusal::Token(reason))
+    }
+}
+
 impl From<Refusal> for Error {
     fn from(reason: Refusal) -> Self {
         Self::Refused(reason)
@@ -171,24 +177,9 @@ pub enum Refusal {
     /// No client has this id, or its secret is another.
     #[error("client unknown or its secret wrong")]
     ClientSecret,
-    /// The JWT's header asks for what this kind of token does not allow.
-    #[error("jwt header not allowed")]
-    Header,
-    /// The JWT names a key we do not have.
-    #[error("jwt signed with an unknown key")]
-    UnknownKey,
-    /// The JWT's signature does not hold, or its claims are no object of ours.
-    #[error("jwt signature wrong or claims malformed")]
-    Signature,
-    /// The JWT is well signed, but a claim is missing or of another type.
-    #[error("jwt claim missing or of another type")]
-    Claims,
-    /// The JWT is for another audience, subject or tenant.
-    #[error("jwt issued for someone else")]
-    Audience,
-    /// The JWT is outside its times, or lives longer than allowed.
-    #[error("jwt outside its times")]
-    Times,
+    /// It is a JWT and does not hold.
+    #[error(transparent)]
+    Token(#[from] fathom_token::Refusal),
     /// The client may not sign its own bearers.
     #[error("client may not sign its own bearers")]
     SelfSigned,

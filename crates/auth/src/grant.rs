@@ -1,7 +1,7 @@
 //! What a client or an API key may do, and whether it still may.
 
 use fathom_proto::id::TenantId;
-use fathom_proto::identity::Scopes;
+use fathom_proto::identity::{ModelAccess, Scopes};
 
 use crate::Refusal;
 
@@ -10,6 +10,7 @@ use crate::Refusal;
 pub(crate) struct Grant {
     pub tenant: TenantId,
     pub scopes: Scopes,
+    pub models: ModelAccess,
     /// Seconds since the epoch.
     pub expires_at: Option<i64>,
     /// It or its tenant is switched off.
@@ -47,6 +48,7 @@ mod tests {
         let grant = Grant {
             tenant: "t".into(),
             scopes: Scopes::from_iter([Scope::Inference]),
+            models: ModelAccess::All,
             expires_at: Some(100),
             disabled: false,
         };

@@ -1,10 +1,15 @@
 //! The port: what a bearer credential is, and who stands behind it.
 
-use fathom_proto::identity::{AccessToken, Identity, Principal, TokenRequest};
+use fathom_proto::identity::{
+    AccessToken, ChangeStream, ClientAuthentication, ClientProof, Identity, Introspection, KeySet,
+    Principal, TokenRequest,
+};
+use fathom_token::signed;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::grant::Grant;
 use crate::metrics::{self, Kind};
-use crate::{Auth, Error, Refusal, api_key, client, jwt};
+use crate::{Auth, Error, Refusal, api_key, client};
 
 /// Nothing longer is looked at, in bytes.
 const MAX_CREDENTIAL_BYTES: usize = 8 * 1024;
@@ -24,6 +29,37 @@ impl Identity for Auth {
     async fn issue_token(&self, request: TokenRequest) -> Result<AccessToken, fathom_proto::Error> {
         settle(Kind::ClientSecret, self.grant(&request).await)
     }
+
+    async fn client(&self, _id: &str) -> Result<Principal, fathom_proto::Error> {
+        Err(Error::Cryptography.into())
+    }
+
+    async fn introspect(
+        &self,
+        _client: ClientAuthentication,
+        _token: SecretString,
+    ) -> Result<Option<Introspection>, fathom_proto::Error> {
+        Err(Error::Cryptography.into())
+    }
+
+    async fn revoke_token(
+        &self,
+        _client: ClientAuthentication,
+        _token: SecretString,
+    ) -> Result<(), fathom_proto::Error> {
+        Err(Error::Cryptography.into())
+    }
+
+    async fn key_set(&self) -> Result<KeySet, fathom_proto::Error> {
+        Err(Error::Cryptography.into())
+    }
+
+    async fn watch_revocations(
+        &self,
+        _after: Option<i64>,
+    ) -> Result<ChangeStream, fathom_proto::Error> {
+        Err(Error::Cryptography.into())
+    }
 }
 
 impl Auth {
@@ -36,7 +72,7 @@ impl Auth {
         if bearer.starts_with(api_key::PREFIX) {
             return (Kind::ApiKey, self.api_key(bearer).await);
         }
-        match jwt::unverified_issuer(bearer) {
+        match signed::unverified_issuer(bearer) {
             Ok(issuer) if issuer == self.inner.config.issuer => {
                 (Kind::AccessToken, self.access_token(bearer).await)
             }
@@ -47,11 +83,16 @@ impl Auth {
 
     /// Exchanges client credentials for an access token.
     pub(crate) async fn grant(&self, request: &TokenRequest) -> Result<AccessToken, Error> {
-        let presented = request.client_secret.expose_secret();
+        let ClientProof::Secret(presented) = &request.client.proof else {
+            return Err(Refusal::Malformed.into());
+        };
+        let presented = presented.expose_secret();
         if presented.len() > MAX_CREDENTIAL_BYTES {
             return Err(Refusal::TooLong.into());
         }
-        let claimed = self.claimed(&request.client_id).await?;
+        let claimed = self
+            .claimed(request.client.client_id.as_deref().unwrap_or_default())
+            .await?;
         let client =
             claimed.proven_by(|secret| client::same_secret(secret, presented.as_bytes()))?;
         let scopes = request.scopes.unwrap_or(client.grant.scopes);
@@ -61,6 +102,24 @@ impl Auth {
             });
         }
         self.sign_access_token(&client, scopes)
+    }
+}
+
+impl Auth {
+    /// The caller behind a grant that holds.
+    pub(crate) async fn principal(
+        &self,
+        subject: String,
+        grant: Grant,
+    ) -> Result<Principal, Error> {
+        Ok(Principal {
+            limits: [].into(),
+            tenant: grant.tenant,
+            subject,
+            scopes: grant.scopes,
+            models: grant.models,
+            expires_at: grant.expires_at,
+        })
     }
 }
 

@@ -18,6 +18,7 @@ mod file;
 pub struct KeyRing {
     masters: Ring<RandomizedNonceKey>,
     peppers: Ring<hmac::Key>,
+    audits: Ring<hmac::Key>,
 }
 
 impl KeyRing {
@@ -65,21 +66,24 @@ impl KeyRing {
         })
     }
 
-    /// Hashes `message` (HMAC-SHA-256).
+    /// Hashes `message` (HMAC-SHA-256) with a pepper.
     pub(crate) fn mac(&self, message: &[u8]) -> Mac {
-        let (pepper_id, key) = &self.peppers.current;
-        Mac {
-            pepper_id: pepper_id.clone(),
-            text: URL_SAFE_NO_PAD.encode(hmac::sign(key, message)),
-        }
+        self.peppers.mac(message)
     }
 
-    /// Whether `mac` is of `message`. Takes the same work whatever the answer.
+    /// Whether `mac` is of `message`, under a pepper. Takes the same work whatever the answer.
     pub(crate) fn verify(&self, message: &[u8], mac: &Mac) -> bool {
-        let pepper = self.peppers.find(&mac.pepper_id);
-        let tag = URL_SAFE_NO_PAD.decode(&mac.text).unwrap_or_default();
-        let key = pepper.unwrap_or(&self.peppers.current.1);
-        hmac::verify(key, message, &tag).is_ok() & pepper.is_some()
+        self.peppers.verify(message, mac)
+    }
+
+    /// Hashes a row of the audit log.
+    pub(crate) fn audit_mac(&self, message: &[u8]) -> Mac {
+        self.audits.mac(message)
+    }
+
+    /// Whether `mac` is of this row of the audit log.
+    pub(crate) fn verify_audit(&self, message: &[u8], mac: &Mac) -> bool {
+        self.audits.verify(message, mac)
     }
 }
 
@@ -119,8 +123,8 @@ pub(crate) struct Sealed {
 /// A keyed hash, in base64url.
 #[derive(Clone, Debug)]
 pub(crate) struct Mac {
-    /// The pepper's id.
-    pub pepper_id: String,
+    /// The key's id.
+    pub key_id: String,
     /// The hash.
     pub text: String,
 }
@@ -136,6 +140,23 @@ impl<K> Ring<K> {
         std::iter::once(&self.current)
             .chain(&self.older)
             .find_map(|(known, key)| (known == id).then_some(key))
+    }
+}
+
+impl Ring<hmac::Key> {
+    fn mac(&self, message: &[u8]) -> Mac {
+        let (key_id, key) = &self.current;
+        Mac {
+            key_id: key_id.clone(),
+            text: URL_SAFE_NO_PAD.encode(hmac::sign(key, message)),
+        }
+    }
+
+    fn verify(&self, message: &[u8], mac: &Mac) -> bool {
+        let found = self.find(&mac.key_id);
+        let tag = URL_SAFE_NO_PAD.decode(&mac.text).unwrap_or_default();
+        let key = found.unwrap_or(&self.current.1);
+        hmac::verify(key, message, &tag).is_ok() & found.is_some()
     }
 }
 

@@ -9,15 +9,17 @@
 //! - [`Auth`]: the service; `identity` implements the port on it, `provision` makes identities
 //! - `api_key`, `client`, `access_token`, `self_signed`: one module per kind of credential
 //! - `grant`: what an identity may do, and whether it still may
-//! - `jwt`: the checks that both kinds of JWT share
 //! - `signing_key`: the keys behind access tokens
 //! - `keyring`, `random`, `private_file`: cryptography and the files it keeps
+//! - `change`, `audit`: the one way to change anything, and its log
 //! - `store`: the tables
 //! - [`demo`]: credentials to try the platform with
 //! - [`config`], [`error`], [`metrics`]: what an operator sees
 
 mod access_token;
 mod api_key;
+mod audit;
+mod change;
 mod client;
 mod clock;
 pub mod config;
@@ -25,7 +27,6 @@ pub mod demo;
 pub mod error;
 mod grant;
 mod identity;
-mod jwt;
 mod keyring;
 pub mod metrics;
 mod private_file;
@@ -36,6 +37,7 @@ mod service;
 mod signing_key;
 mod store;
 
+pub use change::Actor;
 pub use config::Config;
 pub use error::{Error, Refusal};
 pub use keyring::KeyRing;

@@ -1,7 +1,7 @@
 //! Making tenants, clients and API keys.
 
 use fathom_proto::id::TenantId;
-use fathom_proto::identity::Scopes;
+use fathom_proto::identity::{ModelAccess, Scopes};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::grant::Grant;
@@ -73,6 +73,7 @@ impl Auth {
             grant: Grant {
                 tenant: client.tenant,
                 scopes: client.scopes,
+                models: ModelAccess::All,
                 expires_at: client.expires_at,
                 disabled: false,
             },
@@ -103,6 +104,7 @@ impl Auth {
             grant: Grant {
                 tenant: key.tenant,
                 scopes: key.scopes,
+                models: ModelAccess::All,
                 expires_at: key.expires_at,
                 disabled: false,
             },

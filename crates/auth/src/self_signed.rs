@@ -5,8 +5,9 @@ use fathom_proto::identity::Principal;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 
-use crate::jwt::Signed;
-use crate::{Auth, Error, Refusal, clock, jwt};
+use fathom_token::{Signed, signed, times};
+
+use crate::{Auth, Error, Refusal, clock};
 
 /// Longest life that a client may give its token, in seconds.
 const MAX_LIFETIME: i64 = 60 * 60;
@@ -31,13 +32,13 @@ struct Claims {
 impl Auth {
     /// Whose self-signed bearer this is; `client` is the issuer that it names.
     pub(crate) async fn self_signed(&self, token: &str, client: &str) -> Result<Principal, Error> {
-        let header = jwt::header(token, Algorithm::HS256)?;
+        let header = signed::header_for(token, Algorithm::HS256)?;
         // Any other type is a JWT made for another end, such as an access token.
         if header
             .typ
             .is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT"))
         {
-            return Err(Refusal::Header.into());
+            return Err(fathom_token::Refusal::Header.into());
         }
         let mut signed = None;
         let client = self.claimed(client).await?.proven_by(|secret| {
@@ -48,37 +49,37 @@ impl Auth {
             signed = signed.take().or(claims);
             holds
         })?;
-        let claims: Claims = signed.ok_or(Refusal::Signature)?.read()?;
+        let claims: Claims = signed.ok_or(fathom_token::Refusal::Signature)?.read()?;
         if !client.self_signed_bearer {
             return Err(Refusal::SelfSigned.into());
         }
         self.check(&claims, &client.id)?;
+        let exp = client.grant.end_by(claims.exp);
+        let principal = self.principal(client.id, client.grant).await?;
         Ok(Principal {
-            expires_at: Some(client.grant.end_by(claims.exp)),
-            tenant: client.grant.tenant,
-            subject: client.id,
-            scopes: client.grant.scopes,
+            expires_at: Some(exp),
+            ..principal
         })
     }
 
-    fn check(&self, claims: &Claims, client: &str) -> Result<(), Refusal> {
+    fn check(&self, claims: &Claims, client: &str) -> Result<(), fathom_token::Refusal> {
         let config = &self.inner.config;
         let for_us = |aud: &String| *aud == config.issuer || *aud == config.audience;
         if claims.iss != client
             || claims.sub.as_ref().is_some_and(|sub| sub != client)
             || claims.aud.as_ref().is_some_and(|aud| !for_us(aud))
         {
-            return Err(Refusal::Audience);
+            return Err(fathom_token::Refusal::Audience);
         }
         let now = clock::now();
-        jwt::check_times(claims.iat, claims.exp, now)?;
+        times::check(claims.iat, claims.exp, now)?;
         let too_long = claims.exp - claims.iat > MAX_LIFETIME;
         if too_long
             || claims
                 .nbf
-                .is_some_and(|nbf| nbf > now.saturating_add(jwt::SKEW))
+                .is_some_and(|nbf| nbf > now.saturating_add(times::SKEW))
         {
-            return Err(Refusal::Times);
+            return Err(fathom_token::Refusal::Times);
         }
         Ok(())
     }

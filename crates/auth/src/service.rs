@@ -38,7 +38,7 @@ impl Auth {
         config.validate()?;
         let store = Store::new(pool);
         let key_ring = KeyRing::load_or_create(&config.key_ring).await?;
-        let signing_keys = SigningKeys::load_or_create(&store, &key_ring).await?;
+        let signing_keys = SigningKeys::load_or_create(&store, &key_ring, &config).await?;
         let decoy = Decoy::new(&key_ring)?;
         let inner = Inner {
             config,

@@ -1,17 +1,19 @@
 //! The Ed25519 keys behind access tokens, in memory.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{DecodingKey, EncodingKey};
+use fathom_proto::identity::KeySet;
+use fathom_token::Verifier;
+use jsonwebtoken::EncodingKey;
+use serde_json::json;
 
 use crate::keyring::KeyRing;
 use crate::store::{SigningKeyRow, Store};
-use crate::{Error, clock, random};
+use crate::{Config, Error, clock, random};
 
 /// The key that signs, and all that verify.
 pub(crate) struct SigningKeys {
@@ -19,12 +21,17 @@ pub(crate) struct SigningKeys {
     pub kid: String,
     /// The key that signs.
     pub encoding: EncodingKey,
-    by_kid: HashMap<String, DecodingKey>,
+    /// All of them.
+    pub verifier: Verifier,
 }
 
 impl SigningKeys {
     /// Loads the keys in use; makes one when there is none.
-    pub(crate) async fn load_or_create(store: &Store, key_ring: &KeyRing) -> Result<Self, Error> {
+    pub(crate) async fn load_or_create(
+        store: &Store,
+        key_ring: &KeyRing,
+        config: &Config,
+    ) -> Result<Self, Error> {
         let mut rows = store.signing_keys().await?;
         if rows.is_empty() {
             store
@@ -33,41 +40,33 @@ impl SigningKeys {
             // Read back, so that of two first starts both know both keys.
             rows = store.signing_keys().await?;
         }
-        Self::open(key_ring, rows)
+        Self::open(key_ring, config, rows)
     }
 
     /// The keys in `rows`, the newest first; there must be one.
-    fn open(key_ring: &KeyRing, rows: Vec<SigningKeyRow>) -> Result<Self, Error> {
+    fn open(key_ring: &KeyRing, config: &Config, rows: Vec<SigningKeyRow>) -> Result<Self, Error> {
         let mut newest = None;
-        let mut by_kid = HashMap::with_capacity(rows.len());
+        let mut keys = Vec::with_capacity(rows.len());
         for row in rows {
-            let (encoding, decoding) = open(key_ring, &row)?;
-            by_kid.insert(row.kid.clone(), decoding);
+            let encoding = open(key_ring, &row)?;
+            keys.push(json!({
+                "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig",
+                "kid": row.kid, "x": row.public_key,
+            }));
             newest.get_or_insert((row.kid, encoding));
         }
         let (kid, encoding) = newest.ok_or(Error::Database(sqlx::Error::RowNotFound))?;
+        let set = KeySet {
+            issuer: config.issuer.clone(),
+            audience: config.audience.clone(),
+            jwks: json!({ "keys": keys }).to_string(),
+        };
+        let verifier = Verifier::new(&set).map_err(|_| Error::Cryptography)?;
         Ok(Self {
             kid,
             encoding,
-            by_kid,
+            verifier,
         })
-    }
-
-    /// A fresh key that is stored nowhere.
-    #[cfg(test)]
-    pub(crate) fn generate(key_ring: &KeyRing) -> Result<Self, Error> {
-        Self::open(key_ring, vec![generate(key_ring)?])
-    }
-
-    /// The raw public half of the key that signs.
-    #[cfg(test)]
-    pub(crate) fn public_key(&self) -> Vec<u8> {
-        self.by_kid[&self.kid].try_get_as_bytes().unwrap().to_vec()
-    }
-
-    /// The key that verifies what `kid` signed. The name is looked up here and nowhere else.
-    pub(crate) fn decoding(&self, kid: &str) -> Option<&DecodingKey> {
-        self.by_kid.get(kid)
     }
 }
 
@@ -92,7 +91,7 @@ fn generate(key_ring: &KeyRing) -> Result<SigningKeyRow, Error> {
 
 /// Derives both halves from the sealed one: the stored public key is not authenticated, and who
 /// could replace it in the database must not be able to make tokens.
-fn open(key_ring: &KeyRing, row: &SigningKeyRow) -> Result<(EncodingKey, DecodingKey), Error> {
+fn open(key_ring: &KeyRing, row: &SigningKeyRow) -> Result<EncodingKey, Error> {
     let invalid = |column| Error::InvalidRow {
         table: "signing_keys",
         column,
@@ -104,10 +103,7 @@ fn open(key_ring: &KeyRing, row: &SigningKeyRow) -> Result<(EncodingKey, Decodin
     if URL_SAFE_NO_PAD.encode(public_key) != row.public_key {
         return Err(invalid("public_key"));
     }
-    Ok((
-        EncodingKey::from_ed_der(&private_key),
-        DecodingKey::from_ed_der(public_key),
-    ))
+    Ok(EncodingKey::from_ed_der(&private_key))
 }
 
 #[cfg(test)]
@@ -150,7 +146,8 @@ mod tests {
     #[tokio::test]
     async fn another_key_ring_is_told_apart() {
         let row = generate(&key_ring().await).unwrap();
-        let error = SigningKeys::open(&key_ring().await, vec![row]).unwrap_err();
+        let error =
+            SigningKeys::open(&key_ring().await, &Config::default(), vec![row]).unwrap_err();
         assert!(
             error.to_string().contains("restore the key ring"),
             "{error}"
@@ -162,10 +159,10 @@ mod tests {
         let key_ring = key_ring().await;
         let rows = vec![generate(&key_ring).unwrap(), generate(&key_ring).unwrap()];
         let kids: Vec<_> = rows.iter().map(|row| row.kid.clone()).collect();
-        let keys = SigningKeys::open(&key_ring, rows).unwrap();
+        let keys = SigningKeys::open(&key_ring, &Config::default(), rows).unwrap();
         assert_eq!(keys.kid, kids[0]);
-        assert!(kids.iter().all(|kid| keys.decoding(kid).is_some()));
-        assert!(keys.decoding("other").is_none());
-        assert!(SigningKeys::open(&key_ring, Vec::new()).is_err());
+        assert!(kids.iter().all(|kid| keys.verifier.has_key(kid)));
+        assert!(!keys.verifier.has_key("other"));
+        assert!(SigningKeys::open(&key_ring, &Config::default(), Vec::new()).is_err());
     }
 }

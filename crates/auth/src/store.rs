@@ -17,7 +17,7 @@ pub(crate) use signing_keys::SigningKeyRow;
 
 /// The database of identities.
 pub(crate) struct Store {
-    pool: AnyPool,
+    pub(crate) pool: AnyPool,
 }
 
 impl Store {

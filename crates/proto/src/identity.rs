@@ -1,11 +1,20 @@
 //! The port that knows who may call. The auth service implements it.
 
-use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use secrecy::SecretString;
 
 use crate::Error;
-use crate::id::TenantId;
+use crate::id::{ModelId, TenantId};
+
+mod change;
+mod limit;
+mod scope;
+
+pub use change::{Change, ChangeStream, Notice};
+pub use limit::{Limit, LimitTarget, Limits};
+pub use scope::{Scope, Scopes};
 
 /// Knows identities.
 #[tonic::async_trait]
@@ -13,8 +22,34 @@ pub trait Identity: Send + Sync {
     /// Says whose a bearer credential is; [`crate::ErrorCode::Unauthenticated`] if nobody's.
     async fn authenticate(&self, bearer: SecretString) -> Result<Principal, Error>;
 
+    /// What a client may do now, for those who have verified one of its access tokens by
+    /// themselves; [`crate::ErrorCode::Unauthenticated`] if it may do nothing any more.
+    async fn client(&self, id: &str) -> Result<Principal, Error>;
+
     /// Exchanges client credentials for an access token (RFC 6749, section 4.4).
     async fn issue_token(&self, request: TokenRequest) -> Result<AccessToken, Error>;
+
+    /// What a token is good for (RFC 7662); `None` if for nothing, or if it is none of the
+    /// asking client's business.
+    async fn introspect(
+        &self,
+        client: ClientAuthentication,
+        token: SecretString,
+    ) -> Result<Option<Introspection>, Error>;
+
+    /// Ends an access token of the asking client (RFC 7009). One that is unknown has ended.
+    async fn revoke_token(
+        &self,
+        client: ClientAuthentication,
+        token: SecretString,
+    ) -> Result<(), Error>;
+
+    /// The keys that verify access tokens now.
+    async fn key_set(&self) -> Result<KeySet, Error>;
+
+    /// What changes for those who keep answers of this port: everything after position `after`,
+    /// or from now on. It never ends by itself, and a heartbeat comes at least each second.
+    async fn watch_revocations(&self, after: Option<i64>) -> Result<ChangeStream, Error>;
 }
 
 /// An authenticated caller.
@@ -26,118 +61,60 @@ pub struct Principal {
     pub subject: String,
     /// What it may do.
     pub scopes: Scopes,
+    /// The models it may know of and ask.
+    pub models: ModelAccess,
+    /// How much it may use; those of its tenant and its own.
+    pub limits: Arc<[Limit]>,
     /// When the credential ends, in seconds since the epoch.
     pub expires_at: Option<i64>,
 }
 
-/// One permission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Scope {
-    /// Ask models.
-    Inference = 1,
-    /// List models.
-    ModelsRead = 2,
-    /// Run batches.
-    Batch = 4,
-    /// Read usage.
-    UsageRead = 8,
-    /// Administer everything.
-    Admin = 16,
+/// The models an identity may know of and ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ModelAccess {
+    /// Every model.
+    #[default]
+    All,
+    /// These.
+    Only(Arc<[ModelId]>),
 }
 
-impl Scope {
-    /// Every scope.
-    pub const ALL: [Self; 5] = [
-        Self::Inference,
-        Self::ModelsRead,
-        Self::Batch,
-        Self::UsageRead,
-        Self::Admin,
-    ];
-
-    /// The name on the wire.
+impl ModelAccess {
+    /// Whether `model` is among them.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub fn allows(&self, model: &ModelId) -> bool {
         match self {
-            Self::Inference => "inference",
-            Self::ModelsRead => "models:read",
-            Self::Batch => "batch",
-            Self::UsageRead => "usage:read",
-            Self::Admin => "admin",
+            Self::All => true,
+            Self::Only(models) => models.contains(model),
         }
     }
 }
 
-/// A set of permissions. [`fmt::Display`] gives the space-separated form of RFC 6749.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Scopes(u8);
-
-impl Scopes {
-    /// Whether the set holds `scope`.
-    #[must_use]
-    pub const fn contains(self, scope: Scope) -> bool {
-        self.0 & scope as u8 != 0
-    }
-
-    /// Whether every scope of `other` is in this set.
-    #[must_use]
-    pub const fn covers(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// Whether the set is empty.
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// The scopes in the set.
-    pub fn iter(self) -> impl Iterator<Item = Scope> {
-        Scope::ALL
-            .into_iter()
-            .filter(move |scope| self.contains(*scope))
-    }
-
-    /// Reads names; `Err` holds the first that is no scope.
-    pub fn parse<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
-        let mut set = Self::default();
-        for name in names {
-            let scope = Scope::ALL
-                .into_iter()
-                .find(|scope| scope.as_str() == name)
-                .ok_or_else(|| name.to_owned())?;
-            set.0 |= scope as u8;
-        }
-        Ok(set)
-    }
+/// A client that says who it is.
+#[derive(Clone, Debug)]
+pub struct ClientAuthentication {
+    /// The client's id; may be absent beside an assertion, which names it.
+    pub client_id: Option<String>,
+    /// How it proves that.
+    pub proof: ClientProof,
+    /// Where the request comes from: guesses are slowed by it.
+    pub address: Option<IpAddr>,
 }
 
-impl FromIterator<Scope> for Scopes {
-    fn from_iter<T: IntoIterator<Item = Scope>>(scopes: T) -> Self {
-        Self(scopes.into_iter().fold(0, |set, scope| set | scope as u8))
-    }
-}
-
-impl fmt::Display for Scopes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, scope) in self.iter().enumerate() {
-            if i > 0 {
-                f.write_str(" ")?;
-            }
-            f.write_str(scope.as_str())?;
-        }
-        Ok(())
-    }
+/// What a client proves itself with.
+#[derive(Clone, Debug)]
+pub enum ClientProof {
+    /// Its secret (RFC 6749, section 2.3.1).
+    Secret(SecretString),
+    /// A JWT that it signed (RFC 7523, section 2.2).
+    Assertion(SecretString),
 }
 
 /// A client-credentials grant.
 #[derive(Clone, Debug)]
 pub struct TokenRequest {
-    /// The client's id.
-    pub client_id: String,
-    /// The client's secret.
-    pub client_secret: SecretString,
+    /// Who asks.
+    pub client: ClientAuthentication,
     /// Wanted scopes; `None`: all that the client has.
     pub scopes: Option<Scopes>,
 }
@@ -151,4 +128,30 @@ pub struct AccessToken {
     pub expires_in: u32,
     /// Granted scopes.
     pub scopes: Scopes,
+}
+
+/// What a token that holds is good for (RFC 7662, section 2.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Introspection {
+    /// Client or API key behind it.
+    pub subject: String,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// When it was made, in seconds since the epoch; a JWT alone says so.
+    pub issued_at: Option<i64>,
+    /// When it ends, in seconds since the epoch.
+    pub expires_at: Option<i64>,
+    /// `jti` of an access token.
+    pub token_id: Option<String>,
+}
+
+/// The keys that verify access tokens, and what must be in these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySet {
+    /// `iss` of every token; the prefix of the OAuth endpoints.
+    pub issuer: String,
+    /// `aud` of every token.
+    pub audience: String,
+    /// The public keys, as a JWK set (RFC 7517, section 5).
+    pub jwks: String,
 }

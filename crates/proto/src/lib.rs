@@ -3,13 +3,14 @@
 //!
 //! # Layout
 //!
-//! - [`inference`], [`identity`], [`catalog`], [`registry`]: one port each, with its types; plain
+//! - [`inference`], [`identity`], [`administration`], [`catalog`], [`registry`]: one port each, with its types; plain
 //!   Rust, the same whether a call stays in the process or crosses the network
 //! - [`error`]: [`ErrorCode`], the table code → gRPC → HTTP → retryable, and the ports' [`Error`]
 //! - [`id`]: newtypes for names that must not be mixed up
 //! - [`grpc`]: each port over tonic, as a client that implements it and a server that serves it
 //! - [`pb`]: code generated from `proto/`; only [`grpc`] and the conversions touch it
 
+pub mod administration;
 pub mod catalog;
 mod convert;
 pub mod error;

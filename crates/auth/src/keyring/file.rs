@@ -44,6 +44,7 @@ fn invalid(path: &Path, problem: &'static str) -> Error {
 struct File {
     master: Vec<Entry>,
     pepper: Vec<Entry>,
+    audit: Vec<Entry>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -71,6 +72,7 @@ fn fresh() -> Result<SecretString, Error> {
     let file = File {
         master: vec![entry()?],
         pepper: vec![entry()?],
+        audit: vec![entry()?],
     };
     let text = serde_json::to_string_pretty(&file).map_err(|_| Error::Cryptography)?;
     Ok(text.into())
@@ -79,12 +81,15 @@ fn fresh() -> Result<SecretString, Error> {
 /// The error never quotes the text, which is all secrets.
 pub(super) fn parse(text: &SecretString) -> Result<KeyRing, &'static str> {
     let file: File = serde_json::from_str(text.expose_secret())
-        .map_err(|_| "expected JSON with the lists `master` and `pepper` of {id, key}")?;
+        .map_err(|_| "expected JSON with the lists `master`, `pepper` and `audit` of {id, key}")?;
     Ok(KeyRing {
         masters: ring(&file.master, |key| {
             RandomizedNonceKey::new(&AES_256_GCM, key).map_err(|_| "a master key does not work")
         })?,
         peppers: ring(&file.pepper, |key| {
+            Ok(hmac::Key::new(hmac::HMAC_SHA256, key))
+        })?,
+        audits: ring(&file.audit, |key| {
             Ok(hmac::Key::new(hmac::HMAC_SHA256, key))
         })?,
     })

@@ -18,9 +18,10 @@ fn ring(masters: &[(&str, u8)], peppers: &[(&str, u8)]) -> KeyRing {
         keys.iter().map(entry).collect::<Vec<_>>().join(",")
     };
     let text = format!(
-        r#"{{"master":[{}],"pepper":[{}]}}"#,
+        r#"{{"master":[{}],"pepper":[{}],"audit":[{}]}}"#,
         list(masters),
-        list(peppers)
+        list(peppers),
+        list(&[("x", 9)])
     );
     file::parse(&text.into()).unwrap()
 }
@@ -75,18 +76,18 @@ fn a_new_key_in_front_leaves_old_values_readable() {
     assert_eq!(after.open(HERE, &sealed).unwrap().as_slice(), b"secret");
     assert!(after.verify(b"message", &mac));
     assert_eq!(after.seal(HERE, b"secret").unwrap().key_id, "b");
-    assert_eq!(after.mac(b"message").pepper_id, "q");
+    assert_eq!(after.mac(b"message").key_id, "q");
 
     let without = ring(&[("b", 2)], &[("q", 2)]);
     assert!(without.open(HERE, &sealed).is_err());
     assert!(!without.verify(b"message", &mac));
     let renamed = Mac {
-        pepper_id: "q".to_owned(),
+        key_id: "q".to_owned(),
         ..mac
     };
     assert!(!without.verify(b"message", &renamed));
     let unnamed = Mac {
-        pepper_id: "p".to_owned(),
+        key_id: "p".to_owned(),
         ..without.mac(b"message")
     };
     assert!(!without.verify(b"message", &unnamed));

@@ -1,6 +1,7 @@
 //! Table `api_keys`.
 
 use fathom_proto::id::TenantId;
+use fathom_proto::identity::ModelAccess;
 
 use super::{Store, scopes, unless_tenant_is_unknown};
 use crate::Error;
@@ -42,11 +43,12 @@ impl Store {
                 grant: Grant {
                     tenant: row.tenant_id.into(),
                     scopes: scopes("api_keys", id, &row.scopes)?,
+                    models: ModelAccess::All,
                     expires_at: row.expires_at,
                     disabled: row.key_disabled_at.or(row.tenant_disabled_at).is_some(),
                 },
                 mac: Mac {
-                    pepper_id: row.pepper_id,
+                    key_id: row.pepper_id,
                     text: row.mac,
                 },
             })
@@ -69,7 +71,7 @@ impl Store {
         .bind(key.grant.tenant.as_str())
         .bind(name)
         .bind(&key.mac.text)
-        .bind(&key.mac.pepper_id)
+        .bind(&key.mac.key_id)
         .bind(key.grant.scopes.to_string())
         .bind(now)
         .bind(key.grant.expires_at)

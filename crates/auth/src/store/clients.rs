@@ -1,6 +1,7 @@
 //! Tables `clients` and `client_secrets`.
 
 use fathom_proto::id::TenantId;
+use fathom_proto::identity::ModelAccess;
 
 use super::{Store, scopes, unless_tenant_is_unknown};
 use crate::Error;
@@ -60,6 +61,7 @@ impl Store {
                 grant: Grant {
                     tenant: row.tenant_id.into(),
                     scopes: scopes("clients", id, &row.scopes)?,
+                    models: ModelAccess::All,
                     expires_at: row.expires_at,
                     disabled: row.client_disabled_at.or(row.tenant_disabled_at).is_some(),
                 },

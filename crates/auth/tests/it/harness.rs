@@ -6,7 +6,9 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fathom_auth::{Auth, ClientCredentials, Config, NewApiKey, NewClient};
-use fathom_proto::identity::{Identity as _, Principal, Scope, Scopes, TokenRequest};
+use fathom_proto::identity::{
+    ClientAuthentication, ClientProof, Identity as _, Principal, Scope, Scopes, TokenRequest,
+};
 use fathom_proto::{Error, ErrorCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::AnyPool;
@@ -88,8 +90,11 @@ impl Home {
 
     pub async fn token(&self, client: &ClientCredentials) -> Result<SecretString, Error> {
         let request = TokenRequest {
-            client_id: client.id.clone(),
-            client_secret: client.secret.clone(),
+            client: ClientAuthentication {
+                client_id: Some(client.id.clone()),
+                proof: ClientProof::Secret(client.secret.clone()),
+                address: None,
+            },
             scopes: None,
         };
         self.auth

@@ -1,0 +1,148 @@
+//! OAuth2 clients.
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use super::patch::removable;
+use crate::id::{ModelId, TenantId};
+use crate::identity::Scopes;
+
+/// A client, without its secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    /// Its id.
+    pub id: String,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// What people call it.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// The models it may know of and ask; `null`: all.
+    pub models: Option<Vec<ModelId>>,
+    /// How it says who it is at the token endpoint.
+    pub method: ClientMethod,
+    /// Whether it may sign bearers itself with its secret.
+    pub self_signed_bearer: bool,
+    /// Whether its assertions may name the token endpoint as audience, as older libraries do.
+    pub token_endpoint_audience: bool,
+    /// The public keys of [`ClientMethod::PrivateKeyJwt`], as a JWK set (RFC 7517, section 5).
+    pub jwks: Option<serde_json::Value>,
+    /// Its live secrets.
+    pub secrets: Vec<ClientSecret>,
+    /// When it was made.
+    pub created_at: i64,
+    /// When it was switched off.
+    pub disabled_at: Option<i64>,
+    /// When it ends.
+    pub expires_at: Option<i64>,
+}
+
+/// How a client says who it is at the token endpoint; it has one way and no other (RFC 7591,
+/// section 2, `token_endpoint_auth_method`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientMethod {
+    /// By its secret, in the header or in the body.
+    #[default]
+    ClientSecret,
+    /// By a JWT under its secret.
+    ClientSecretJwt,
+    /// By a JWT under a key of its own.
+    PrivateKeyJwt,
+}
+
+/// A secret of a client, without its text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientSecret {
+    /// Its id.
+    pub id: String,
+    /// When it was made.
+    pub created_at: i64,
+    /// When it ends.
+    pub expires_at: Option<i64>,
+}
+
+/// A client to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewClient {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// What people call it; 1 to 200 characters.
+    pub name: String,
+    /// What it may do; at least one.
+    pub scopes: Scopes,
+    /// The models it may know of and ask; absent: all.
+    #[serde(default)]
+    pub models: Option<Vec<ModelId>>,
+    /// How it says who it is at the token endpoint.
+    #[serde(default)]
+    pub method: ClientMethod,
+    /// Whether it may sign bearers itself with its secret.
+    #[serde(default)]
+    pub self_signed_bearer: bool,
+    /// Whether its assertions may name the token endpoint as audience.
+    #[serde(default)]
+    pub token_endpoint_audience: bool,
+    /// Public keys, for [`ClientMethod::PrivateKeyJwt`] and no other.
+    #[serde(default)]
+    pub jwks: Option<serde_json::Value>,
+    /// When it ends.
+    #[serde(default)]
+    pub expires_at: Option<i64>,
+}
+
+/// Changes to a client.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClientPatch {
+    /// What people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What it may do; at least one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Scopes>,
+    /// The models it may know of and ask.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "removable"
+    )]
+    pub models: Option<Option<Vec<ModelId>>>,
+    /// `false` ends its self-signed bearers; they can be switched on when a client is made alone,
+    /// since a secret that is only hashed cannot verify a signature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub self_signed_bearer: Option<bool>,
+    /// Whether its assertions may name the token endpoint as audience.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_audience: Option<bool>,
+    /// Public keys in place of those it had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<serde_json::Value>,
+    /// Whether it is switched off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
+    /// When it ends.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "removable"
+    )]
+    pub expires_at: Option<Option<i64>>,
+}
+
+/// A client secret to be made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewClientSecret {
+    /// When it ends.
+    pub expires_at: Option<i64>,
+}
+
+/// Something new and the text of its secret, which is shown this once.
+#[derive(Clone, Debug)]
+pub struct NewlyMade<T> {
+    /// What was made.
+    pub made: T,
+    /// The secret; `None` for a client that signs with a key of its own.
+    pub secret: Option<SecretString>,
+}
