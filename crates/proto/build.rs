@@ -3,6 +3,7 @@
 use std::path::Path;
 
 const FILES: &[&str] = &[
+    "fathom/auth/v1/admin.proto",
     "fathom/auth/v1/auth.proto",
     "fathom/inference/v1/inference.proto",
     "fathom/router/v1/router.proto",

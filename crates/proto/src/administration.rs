@@ -13,16 +13,16 @@ use crate::identity::{Limit, LimitTarget};
 mod audit;
 mod client;
 mod key;
+mod newly_made;
 mod page;
 mod patch;
 mod signing_key;
 mod tenant;
 
 pub use audit::AuditEntry;
-pub use client::{
-    Client, ClientMethod, ClientPatch, ClientSecret, NewClient, NewClientSecret, NewlyMade,
-};
+pub use client::{Client, ClientMethod, ClientPatch, ClientSecret, NewClient, NewClientSecret};
 pub use key::{ApiKey, ApiKeyPatch, NewApiKey};
+pub use newly_made::NewlyMade;
 pub use page::Page;
 pub use signing_key::{SigningKey, SigningKeyState};
 pub use tenant::{NewTenant, Tenant, TenantPatch};
@@ -135,6 +135,14 @@ pub struct Caller(pub SecretString);
 pub struct AuditPage {
     /// Rows after this position; the first has position 1.
     pub after: i64,
-    /// How many, 1 to 1,000.
+    /// How many, 1 to 1,000; absent: 100.
     pub limit: Option<u32>,
+}
+
+impl AuditPage {
+    /// How many are asked for.
+    #[must_use]
+    pub fn limit(&self) -> u32 {
+        self.limit.unwrap_or(Page::DEFAULT_LIMIT)
+    }
 }

@@ -1,6 +1,7 @@
 //! Wire messages to and from domain types. Decoding checks what protobuf cannot express, so that
 //! nothing behind it meets a half-filled message.
 
+pub(crate) mod administration;
 pub(crate) mod identity;
 pub(crate) mod inference;
 pub(crate) mod router;
@@ -8,6 +9,6 @@ pub(crate) mod router;
 use crate::Error;
 
 /// A required field that is not there.
-fn missing(field: &str) -> Error {
+pub(crate) fn missing(field: &str) -> Error {
     Error::invalid(field, format!("field `{field}` is required"))
 }

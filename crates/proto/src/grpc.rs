@@ -1,12 +1,14 @@
 //! The ports over gRPC: for each a client that implements the port, and a server that serves
 //! whatever implements it. A service and its remote twin are thus interchangeable.
 
+mod administration;
 mod catalog;
 mod identity;
 mod inference;
 mod registry;
 mod status;
 
+pub use administration::{AdministrationClient, AdministrationServer};
 pub use catalog::{CatalogClient, CatalogServer};
 pub use identity::{IdentityClient, IdentityServer};
 pub use inference::{InferenceClient, InferenceServer};

@@ -8,7 +8,7 @@ use crate::Refusal;
 /// What keeps an access token and every other JWT apart (RFC 9068, section 2.1).
 pub const TYPE: &str = "at+jwt";
 
-/// Claims of an access token (RFC 9068, section 2.2). All are required; a repeated one is an error.
+/// Claims of an access token (RFC 9068, section 2.2). All but `nbf` are required; a repeated one is an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// The service that issued it.
@@ -23,6 +23,9 @@ pub struct Claims {
     pub iat: i64,
     /// When it ends, in seconds since the epoch.
     pub exp: i64,
+    /// Before when it does not hold yet, in seconds since the epoch; our own say none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<i64>,
     /// Its own name.
     pub jti: String,
     /// Space-separated.

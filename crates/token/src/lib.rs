@@ -11,6 +11,8 @@
 //! - [`Refusal`]: why a JWT is refused
 
 mod claims;
+#[cfg(test)]
+mod forger;
 mod public_key;
 mod refusal;
 pub mod signed;

@@ -146,3 +146,6 @@ impl fmt::Debug for PublicKey {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

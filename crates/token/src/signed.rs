@@ -29,10 +29,11 @@ impl Signed {
 }
 
 /// The header of a JWT, not verified. An extension marked critical is one we do not have (RFC
-/// 7515, section 4.1.11); keys and addresses of keys in it are never used.
+/// 7515, section 4.1.11), and a payload is never unencoded (RFC 7797); keys and addresses of keys
+/// in it are never used.
 pub fn header(token: &str) -> Result<Header, Refusal> {
     let header = decode_header(token).map_err(|_| Refusal::Malformed)?;
-    if header.crit.is_none() {
+    if header.crit.is_none() && !header.extras.inner().contains_key("b64") {
         Ok(header)
     } else {
         Err(Refusal::Header)

@@ -7,8 +7,17 @@ pub const SKEW: i64 = 60;
 
 /// Whether a token made at `iat` to end at `exp` holds at `now`.
 pub fn check(iat: i64, exp: i64, now: i64) -> Result<(), Refusal> {
-    let made = iat >= 0 && iat < exp && iat - SKEW <= now;
+    let made = iat >= 0 && iat < exp && begun(Some(iat), now).is_ok();
     if made && !over(exp, now) {
+        Ok(())
+    } else {
+        Err(Refusal::Times)
+    }
+}
+
+/// Whether a token that holds from `nbf` on, if it says so, holds yet.
+pub fn begun(nbf: Option<i64>, now: i64) -> Result<(), Refusal> {
+    if nbf.is_none_or(|nbf| nbf <= now.saturating_add(SKEW)) {
         Ok(())
     } else {
         Err(Refusal::Times)
@@ -39,6 +48,15 @@ mod tests {
             (i64::MAX, false),
         ] {
             assert_eq!(check(iat, exp, now).is_ok(), holds, "at {now}");
+        }
+        for (nbf, holds) in [
+            (None, true),
+            (Some(i64::MIN), true),
+            (Some(iat + SKEW), true),
+            (Some(iat + SKEW + 1), false),
+            (Some(i64::MAX), false),
+        ] {
+            assert_eq!(begun(nbf, iat).is_ok(), holds, "{nbf:?}");
         }
         for (iat, exp) in [(5, 5), (6, 5), (-1, 5), (i64::MIN, i64::MAX)] {
             assert!(check(iat, exp, 5).is_err(), "{iat}..{exp}");

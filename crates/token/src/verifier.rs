@@ -39,6 +39,11 @@ impl Verifier {
         &self.issuer
     }
 
+    /// The ids of the keys, in no order.
+    pub fn key_ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.keys().map(String::as_str)
+    }
+
     /// Whether tokens under this key are verified.
     #[must_use]
     pub fn has_key(&self, kid: &str) -> bool {
@@ -65,6 +70,10 @@ impl Verifier {
             return Err(Refusal::Audience);
         }
         times::check(claims.iat, claims.exp, now)?;
+        times::begun(claims.nbf, now)?;
         Ok((kid, claims))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,5 @@
 //! OAuth2 clients.
 
-use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::patch::removable;
@@ -24,7 +23,8 @@ pub struct Client {
     pub method: ClientMethod,
     /// Whether it may sign bearers itself with its secret.
     pub self_signed_bearer: bool,
-    /// Whether its assertions may name the token endpoint as audience, as older libraries do.
+    /// Whether its assertions may be as older libraries make them: with the token endpoint as
+    /// audience, and a life of an hour in place of five minutes.
     pub token_endpoint_audience: bool,
     /// The public keys of [`ClientMethod::PrivateKeyJwt`], as a JWK set (RFC 7517, section 5).
     pub jwks: Option<serde_json::Value>,
@@ -136,13 +136,4 @@ pub struct ClientPatch {
 pub struct NewClientSecret {
     /// When it ends.
     pub expires_at: Option<i64>,
-}
-
-/// Something new and the text of its secret, which is shown this once.
-#[derive(Clone, Debug)]
-pub struct NewlyMade<T> {
-    /// What was made.
-    pub made: T,
-    /// The secret; `None` for a client that signs with a key of its own.
-    pub secret: Option<SecretString>,
 }

@@ -11,3 +11,16 @@ pub struct Page {
     /// How many, 1 to 1,000; absent: 100.
     pub limit: Option<u32>,
 }
+
+impl Page {
+    /// How many are asked for where nothing else is said.
+    pub const DEFAULT_LIMIT: u32 = 100;
+    /// How many may be asked for.
+    pub const MAX_LIMIT: u32 = 1_000;
+
+    /// How many are asked for.
+    #[must_use]
+    pub fn limit(&self) -> u32 {
+        self.limit.unwrap_or(Self::DEFAULT_LIMIT)
+    }
+}

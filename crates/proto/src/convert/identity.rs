@@ -2,6 +2,7 @@
 
 use secrecy::ExposeSecret;
 
+use crate::Error;
 use crate::identity::{
     AccessToken, Change, ClientAuthentication, ClientProof, Introspection, KeySet, Limit,
     LimitTarget, Limits, ModelAccess, Notice, Principal, Scope, Scopes, TokenRequest,
@@ -9,7 +10,6 @@ use crate::identity::{
 use crate::pb::auth as pb;
 use crate::pb::auth::client_authentication::Proof;
 use crate::pb::auth::watch_revocations_response::Change as PbChange;
-use crate::{Error, ErrorCode};
 
 impl From<Principal> for pb::AuthenticateResponse {
     fn from(principal: Principal) -> Self {
@@ -128,14 +128,7 @@ impl TryFrom<pb::IssueTokenRequest> for TokenRequest {
     type Error = Error;
 
     fn try_from(message: pb::IssueTokenRequest) -> Result<Self, Error> {
-        let scopes =
-            Scopes::parse(message.scopes.iter().map(String::as_str)).map_err(|name| Error {
-                param: Some("scopes".into()),
-                ..Error::new(
-                    ErrorCode::InvalidRequest,
-                    format!("`{name}` is not a scope"),
-                )
-            })?;
+        let scopes = parse_scopes(&message.scopes)?;
         Ok(Self {
             client: message.client.try_into()?,
             scopes: (!scopes.is_empty()).then_some(scopes),
@@ -248,7 +241,13 @@ impl From<pb::WatchRevocationsResponse> for Notice {
     }
 }
 
-fn scope_names(scopes: Scopes) -> Vec<String> {
+/// The scopes that a request names; one that is unknown is refused.
+pub(super) fn parse_scopes(names: &[String]) -> Result<Scopes, Error> {
+    Scopes::parse(names.iter().map(String::as_str))
+        .map_err(|name| Error::invalid("scopes", format!("`{name}` is not a scope")))
+}
+
+pub(super) fn scope_names(scopes: Scopes) -> Vec<String> {
     scopes
         .iter()
         .map(|scope| scope.as_str().to_owned())
@@ -256,7 +255,7 @@ fn scope_names(scopes: Scopes) -> Vec<String> {
 }
 
 /// A scope that a newer auth service knows and this build does not grants nothing here.
-fn known_scopes(names: &[String]) -> Scopes {
+pub(super) fn known_scopes(names: &[String]) -> Scopes {
     Scope::ALL
         .into_iter()
         .filter(|scope| names.iter().any(|name| name == scope.as_str()))
