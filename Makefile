@@ -6,11 +6,12 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 export FATHOM_TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fathom
-# scripts/setup writes this file: where cmake and libclang are, if the system has none.
+# scripts/setup writes this file: where the tools are that cargo and the tests need.
 tools := source "$$FATHOM_TOOLS/env" &&
 
 # Snapshots are compared, never rewritten: a changed one is a failure to look at.
 test_env := INSTA_UPDATE=no \
+	FATHOM_TEST_NODE_MODULES="$$FATHOM_TOOLS/node/node_modules" \
 	FATHOM_TEST_PYTHON="$$FATHOM_TOOLS/venv/bin/python" \
 	FATHOM_TEST_MODELS="$$FATHOM_TOOLS/models" \
 	FATHOM_TEST_MODEL="$$FATHOM_TOOLS/models/SmolLM2-135M-Instruct-Q4_1.gguf"
@@ -27,10 +28,10 @@ run: setup-build ## Build, and serve on 127.0.0.1:8080 with a demo tenant (flags
 	@exec "$${CARGO_TARGET_DIR:-target}/release/fathom" up $(ARGS)
 
 .PHONY: test
-test: setup-test ## Run every test, with a real model (a part of them: ARGS="name")
+test: setup-test ## Run every test, with a real model and PostgreSQL (a part of them: ARGS="name")
 	$(tools) cargo test --workspace --no-run
 	@"$${CARGO_TARGET_DIR:-target}/debug/fathom" model fetch --dir "$$FATHOM_TOOLS/models"
-	$(tools) $(test_env) cargo test --workspace $(ARGS)
+	$(tools) $(test_env) scripts/with-postgres cargo test --workspace $(ARGS)
 
 .PHONY: lint
 lint: fmt-check clippy docs proto-lint ## Check format, clippy, documentation and protos

@@ -6,14 +6,19 @@
     reason = "the one place that reads the environment"
 )]
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use figment::error::Kind;
 use figment::providers::{Env, Format, Serialized, Toml};
 use figment::{Figment, Source};
+use secrecy::SecretString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+/// What the names of variables that set configuration begin with.
+const PREFIX: &str = "FATHOM__";
 
 /// Why a configuration is refused. Processes exit with code 2 on it.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +46,7 @@ where
         }
         figment = figment.merge(Toml::file_exact(file));
     }
-    figment = figment.merge(Env::prefixed("FATHOM__").split("__"));
+    figment = figment.merge(Env::prefixed(PREFIX).split("__"));
     for Setting { key, value } in flags {
         figment = figment.merge(Serialized::default(key, value));
     }
@@ -82,6 +87,22 @@ impl FromStr for Setting {
 #[must_use]
 pub fn home() -> PathBuf {
     std::env::var_os("FATHOM_HOME").map_or_else(|| PathBuf::from(".fathom"), PathBuf::from)
+}
+
+/// Names of the environment's variables that set configuration: a child that was told all it
+/// needs by its arguments shall not inherit them, because passwords may be among them.
+#[must_use]
+pub fn variables() -> Vec<OsString> {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    names
+        .filter(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()))
+        .collect()
+}
+
+/// The text of a variable that holds a secret; `None` if it is not set or no UTF-8.
+#[must_use]
+pub fn secret_from_env(name: &str) -> Option<SecretString> {
+    std::env::var(name).ok().map(SecretString::from)
 }
 
 /// One line for each thing that is wrong: the key, the problem, the source, and what would be
@@ -210,5 +231,11 @@ mod tests {
             error.to_string(),
             "the configuration file /no/such.toml does not exist"
         );
+    }
+
+    #[test]
+    fn a_secret_comes_from_a_variable_if_that_is_set() {
+        assert!(secret_from_env("PATH").is_some());
+        assert!(secret_from_env("FATHOM_NO_SUCH_VARIABLE").is_none());
     }
 }

@@ -1,30 +1,36 @@
 //! The database pool. SQLite and PostgreSQL are the same to the services: one set of migrations,
 //! statements with `$1` placeholders, which both understand.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+mod migrations;
+
+pub use migrations::{Migrated, migrate};
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use sqlx::any::{AnyPoolOptions, install_default_drivers};
-use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{AnyPool, Executor};
-
-use crate::private::create_folder;
-
-/// The migrations of this build. A database that a newer build has migrated is taken as it is:
-/// migrations suit the version before them, and old replicas must be able to restart.
-fn migrations() -> Migrator {
-    let mut migrations = sqlx::migrate!("../../migrations");
-    migrations.set_ignore_missing(true);
-    migrations
-}
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
+use sqlx::migrate::MigrateError;
+use sqlx::{AnyConnection, AnyPool, ConnectOptions, Executor};
+use tokio::time::timeout;
 
 /// Why there is no database.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
+    /// The address cannot be read.
+    #[error(
+        "the database's address is no URL; write sqlite://PATH?mode=rwc or postgres://USER@HOST/NAME"
+    )]
+    Address(#[source] sqlx::Error),
     /// The server or file cannot be opened.
-    #[error("the database cannot be opened")]
-    Open(#[source] sqlx::Error),
+    #[error("the database {address} cannot be opened")]
+    Open {
+        /// Its URL without password and parameters.
+        address: String,
+        /// Why not.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The folder or the lock beside a SQLite file cannot be made.
     #[error("cannot prepare {}", .path.display())]
     Prepare {
@@ -35,94 +41,76 @@ pub enum DatabaseError {
         source: std::io::Error,
     },
     /// A migration failed; the database is as it was before it.
-    #[error("the database cannot be migrated")]
-    Migrate(#[from] MigrateError),
+    #[error("the database {address} cannot be migrated")]
+    Migrate {
+        /// Its URL without password and parameters.
+        address: String,
+        /// Why not.
+        #[source]
+        source: MigrateError,
+    },
 }
 
-/// Opens the database and brings its schema up to date. A SQLite file is created when absent.
+/// Opens the database, and brings its schema up to date if something is missing. A SQLite file is
+/// created when absent.
 ///
 /// # Errors
-/// [`DatabaseError`]; causes may hold the address, never the password.
+/// [`DatabaseError`]; neither it nor its causes hold a password.
 pub async fn connect(url: &str) -> Result<AnyPool, DatabaseError> {
-    install_default_drivers();
-    let file = sqlite_file(url);
-    // SQLite has no advisory lock, so two processes that start together share a lock file.
-    let _lock = match &file {
-        Some(file) => Some(lock_migrations(file).await?),
-        None => None,
-    };
-    let sqlite = file.is_some();
-    let pool = AnyPoolOptions::new()
+    migrate(url).await?;
+    let options = parse(url)?;
+    let address = address(&options);
+    AnyPoolOptions::new()
         .max_connections(8)
-        .acquire_timeout(Duration::from_secs(2))
-        .after_connect(move |connection, _| {
-            Box::pin(async move {
-                if sqlite {
-                    connection.execute(SQLITE_PRAGMAS).await?;
-                }
-                Ok(())
-            })
-        })
-        .connect(url)
+        .acquire_timeout(PATIENCE)
+        .after_connect(|connection, _| Box::pin(prepare(connection)))
+        .connect_with(options)
         .await
-        .map_err(DatabaseError::Open)?;
-    migrations().run(&pool).await?;
-    Ok(pool)
+        .map_err(|source| DatabaseError::Open { address, source })
 }
+
+/// How long it may take to get a connection: a caller that waits longer has given up.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Readers never wait for the writer, writers wait for one another, and references hold.
-const SQLITE_PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
+const SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
      PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;";
 
-/// The path in a `sqlite:` URL.
-fn sqlite_file(url: &str) -> Option<PathBuf> {
-    let path = url.strip_prefix("sqlite:")?;
-    let path = path.strip_prefix("//").unwrap_or(path);
-    let path = path.split_once('?').map_or(path, |(path, _)| path);
-    Some(PathBuf::from(path))
+/// Nothing that hangs keeps a connection of the pool, or the rows it has locked, for ever.
+const POSTGRES: &str = "SET lock_timeout = '5s'; SET statement_timeout = '10s'; \
+     SET idle_in_transaction_session_timeout = '10s';";
+
+/// Sets what every connection of a pool needs.
+async fn prepare(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    let settings = match connection.backend_name() {
+        "PostgreSQL" => POSTGRES,
+        _ => SQLITE,
+    };
+    connection.execute(settings).await?;
+    Ok(())
 }
 
-async fn lock_migrations(database: &Path) -> Result<File, DatabaseError> {
-    let path = database.with_extension("migrate.lock");
-    let in_task = path.clone();
-    let locked = tokio::task::spawn_blocking(move || {
-        if let Some(folder) = in_task.parent() {
-            create_folder(folder)?;
-        }
-        let file = File::create(&in_task)?;
-        file.lock()?;
-        Ok(file)
-    })
-    .await
-    .unwrap_or_else(|error| Err(std::io::Error::other(error)));
-    locked.map_err(|source| DatabaseError::Prepare { path, source })
+fn parse(url: &str) -> Result<AnyConnectOptions, DatabaseError> {
+    install_default_drivers();
+    url.parse().map_err(DatabaseError::Address)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// One connection, outside of a pool.
+async fn open(options: &AnyConnectOptions) -> Result<AnyConnection, DatabaseError> {
+    let opened = timeout(PATIENCE, options.connect()).await;
+    opened
+        .unwrap_or_else(|_| Err(std::io::Error::from(ErrorKind::TimedOut).into()))
+        .map_err(|source| DatabaseError::Open {
+            address: address(options),
+            source,
+        })
+}
 
-    #[tokio::test]
-    async fn a_database_of_a_newer_build_is_taken_as_it_is() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}/fathom.db?mode=rwc", folder.path().display());
-        let pool = connect(&url).await.unwrap();
-        let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-                     VALUES (99991231000000, 'of a newer build', TRUE, x'00', 0)";
-        pool.execute(newer).await.unwrap();
-        connect(&url).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn processes_that_start_together_migrate_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!(
-            "sqlite://{}/new/fathom.db?mode=rwc",
-            folder.path().display()
-        );
-        let pools = tokio::join!(connect(&url), connect(&url), connect(&url));
-        pools.0.unwrap();
-        pools.1.unwrap();
-        pools.2.unwrap();
-    }
+/// The URL as it may be shown.
+fn address(options: &AnyConnectOptions) -> String {
+    let mut url = options.database_url.clone();
+    // Fails where a URL has no place for a password.
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.to_string()
 }

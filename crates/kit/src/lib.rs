@@ -10,7 +10,7 @@
 //! - [`admin`] and [`readiness`]: `/livez`, `/readyz`, `/metrics`
 //! - [`telemetry`]: log lines and the metrics recorder
 //! - [`private`]: folders that no other user may look into
-//! - [`database`]: the pool, with the migrations of `migrations/` applied
+//! - [`database`]: the pool, and bringing its schema up to date with `migrations/`
 
 pub mod admin;
 pub mod config;

@@ -15,30 +15,33 @@ use fathom_proto::inference::{
 };
 use fathom_proto::registry::Announcement;
 use fathom_router::{Config, Router};
+use fathom_test_database::TestDatabase;
 use futures::{StreamExt, stream};
 use sqlx::AnyPool;
-use tempfile::TempDir;
 
 /// A router over a database of its own.
 pub struct Harness {
     pub router: Router,
     pub pool: AnyPool,
-    _folder: TempDir,
+    _database: TestDatabase,
 }
 
+/// Over SQLite, where the kind of database does not matter.
 pub async fn start() -> Harness {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}/fathom.db?mode=rwc", folder.path().display());
-    let pool = database::connect(&url).await.unwrap();
-    let router = Router::new(pool.clone(), &Config::default()).await.unwrap();
-    Harness {
-        router,
-        pool,
-        _folder: folder,
-    }
+    Harness::over(TestDatabase::sqlite()).await
 }
 
 impl Harness {
+    pub async fn over(database: TestDatabase) -> Self {
+        let pool = database::connect(&database.url).await.unwrap();
+        let router = Router::new(pool.clone(), &Config::default()).await.unwrap();
+        Self {
+            router,
+            pool,
+            _database: database,
+        }
+    }
+
     /// Adds a worker of this process that serves `deepseek-chat`.
     pub fn add(&self, worker: &str, fake: &Arc<Fake>) {
         self.router
