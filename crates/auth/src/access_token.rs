@@ -1,8 +1,7 @@
 //! Access tokens: JWTs of this service (RFC 9068).
 
 use fathom_proto::identity::{AccessToken, Principal, Scopes};
-use fathom_token::{Claims, TYPE};
-use jsonwebtoken::{Algorithm, Header, encode};
+use fathom_token::Claims;
 
 use crate::store::ClientRow;
 use crate::{Auth, Error, Refusal, clock, random};
@@ -25,31 +24,27 @@ impl Auth {
             client_id: client.id.clone(),
             iat,
             exp,
+            nbf: None,
             jti: random::id()?,
             scope: scopes.to_string(),
             tenant: client.grant.tenant.to_string(),
         };
-        let keys = &self.inner.signing_keys;
-        let header = Header {
-            typ: Some(TYPE.to_owned()),
-            kid: Some(keys.kid.clone()),
-            ..Header::new(Algorithm::EdDSA)
-        };
-        let token = encode(&header, &claims, &keys.encoding).map_err(|_| Error::Cryptography)?;
         Ok(AccessToken {
-            token: token.into(),
+            token: self.sign(&claims, iat)?,
             // The configuration is checked at the start to be at most a day.
             expires_in: u32::try_from(exp - iat).unwrap_or_default(),
             scopes,
         })
     }
 
-    /// Whose access token this is. The client is looked up, so that one that was disabled or
-    /// lost a scope does not keep it for the life of its tokens.
-    pub(crate) async fn access_token(&self, token: &str) -> Result<Principal, Error> {
-        let inner = &self.inner;
-        let (_, claims) = inner.signing_keys.verifier.verify(token, clock::now())?;
+    /// Whose access token this is, and what it says. The client is looked up, so that one that was
+    /// disabled or lost a scope does not keep it for the life of its tokens.
+    pub(crate) async fn access_token(&self, token: &str) -> Result<(Principal, Claims), Error> {
+        let claims = self.verify_access_token(token, clock::now()).await?;
         let scopes = claims.scopes()?;
+        if self.inner.store.is_revoked(&claims.jti).await? {
+            return Err(Refusal::Revoked.into());
+        }
         let client = self.inner.store.client(&claims.client_id).await?;
         let client = client.ok_or(fathom_token::Refusal::Audience)?;
         client.grant.check(clock::now())?;
@@ -65,13 +60,11 @@ impl Auth {
         }
         let exp = client.grant.end_by(claims.exp);
         let principal = self.principal(client.id, client.grant).await?;
-        Ok(Principal {
+        let principal = Principal {
             expires_at: Some(exp),
             scopes,
             ..principal
-        })
+        };
+        Ok((principal, claims))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,6 +6,7 @@ use fathom_proto::identity::Principal;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::keyring::Mac;
+use crate::store::ApiKeyRow;
 use crate::{Auth, Error, Refusal, clock, random};
 
 /// What every API key starts with, and no JWT does.
@@ -42,10 +43,35 @@ impl Auth {
                 ..self.inner.key_ring.mac(b"")
             },
         };
-        let proven = self.inner.key_ring.verify(text.as_bytes(), &mac);
+        let key_ring = &self.inner.key_ring;
+        // A pepper that is unknown may have come since the key ring was read.
+        if !key_ring.has_pepper(&mac.key_id) {
+            key_ring.refresh().await?;
+        }
+        let proven = key_ring.verify(text.as_bytes(), &mac);
         let row = row.filter(|_| proven).ok_or(Refusal::ApiKey)?;
         row.grant.check(clock::now())?;
+        if row.mac.key_id != key_ring.first_pepper() {
+            self.rehash(&row, text).await;
+        }
         self.principal(row.id, row.grant).await
+    }
+
+    /// Moves a key to the first pepper: now its text is known. It is as good where that fails.
+    async fn rehash(&self, row: &ApiKeyRow, text: &str) {
+        let mac = self.inner.key_ring.mac(text.as_bytes());
+        let replaced = self
+            .inner
+            .store
+            .replace_api_key_mac(&row.id, &row.mac, &mac)
+            .await;
+        if let Err(error) = replaced {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                key.id = row.id,
+                "an API key stays under an older pepper"
+            );
+        }
     }
 }
 

@@ -1,11 +1,21 @@
 //! The audit log: a row for each change, each sealed with a hash over itself and the one before.
 
+use fathom_proto::administration::{AuditEntry, AuditPage};
 use fathom_proto::id::TenantId;
-use sqlx::AnyConnection;
 
-use crate::Error;
+use crate::administration::check;
 use crate::change::{Actor, Entry};
 use crate::keyring::{KeyRing, Mac};
+use crate::{Auth, Error};
+
+mod fault;
+mod head;
+mod verify;
+
+pub use fault::AuditFault;
+pub(crate) use head::HeadKeeper;
+pub use head::SignedHead;
+pub use verify::VerifiedAudit;
 
 /// A row of the log.
 #[derive(Clone, Debug)]
@@ -19,6 +29,18 @@ pub(crate) struct Row {
     /// JSON.
     pub details: String,
     pub mac: Mac,
+}
+
+impl Auth {
+    /// The log after a position, the oldest row first.
+    ///
+    /// # Errors
+    /// [`Error::InvalidField`] of the page.
+    pub async fn audit(&self, page: AuditPage) -> Result<Vec<AuditEntry>, Error> {
+        let limit = check::page_limit(page.limit)?;
+        let rows = self.inner.store.audit_rows(page.after, limit).await?;
+        rows.into_iter().map(Row::entry).collect()
+    }
 }
 
 impl Row {
@@ -53,12 +75,27 @@ impl Row {
         key_ring.verify_audit(&self.message(previous_mac), &self.mac)
     }
 
-    /// What is hashed: every field with its length before it, so that no two rows are alike.
+    fn entry(self) -> Result<AuditEntry, Error> {
+        let details = serde_json::from_str(&self.details).map_err(|_| Error::InvalidRow {
+            table: "audit_log",
+            column: "details",
+            row: self.position.to_string(),
+        })?;
+        Ok(AuditEntry {
+            position: self.position,
+            at: self.at,
+            actor: self.actor,
+            action: self.action,
+            tenant: self.tenant,
+            target: self.target,
+            details,
+        })
+    }
+
     fn message(&self, previous_mac: &str) -> Vec<u8> {
         let (position, at) = (self.position.to_string(), self.at.to_string());
         let tenant = self.tenant.as_ref().map_or("", TenantId::as_str);
-        let mut message = Vec::new();
-        for field in [
+        message(&[
             previous_mac,
             &position,
             &at,
@@ -67,30 +104,16 @@ impl Row {
             tenant,
             &self.target,
             &self.details,
-        ] {
-            message.extend_from_slice(&(field.len() as u64).to_be_bytes());
-            message.extend_from_slice(field.as_bytes());
-        }
-        message
+        ])
     }
+}
 
-    pub(crate) async fn insert(&self, connection: &mut AnyConnection) -> Result<(), Error> {
-        sqlx::query(
-            "INSERT INTO audit_log \
-                 (position, at, actor, action, tenant_id, target, details, key_id, mac) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        )
-        .bind(self.position)
-        .bind(self.at)
-        .bind(&self.actor)
-        .bind(&self.action)
-        .bind(self.tenant.as_ref().map(TenantId::as_str))
-        .bind(&self.target)
-        .bind(&self.details)
-        .bind(&self.mac.key_id)
-        .bind(&self.mac.text)
-        .execute(connection)
-        .await?;
-        Ok(())
+/// What is hashed: every field with its length before it, so that no two messages are alike.
+fn message(fields: &[&str]) -> Vec<u8> {
+    let mut message = Vec::new();
+    for field in fields {
+        message.extend_from_slice(&(field.len() as u64).to_be_bytes());
+        message.extend_from_slice(field.as_bytes());
     }
+    message
 }

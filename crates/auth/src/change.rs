@@ -2,8 +2,11 @@
 //! first thing it does is to lock the log's end, so that changes have one order, which is the
 //! order of their rows, of the hash chain and of what is told to those who watch.
 
+use std::sync::Arc;
+
 use fathom_proto::id::TenantId;
 use sqlx::{Any, AnyConnection, Transaction};
+use tokio::sync::Notify;
 
 use crate::audit::Row;
 use crate::keyring::KeyRing;
@@ -16,6 +19,7 @@ pub(crate) struct Change {
     transaction: Transaction<'static, Any>,
     position: i64,
     previous_mac: String,
+    changed: Arc<Notify>,
 }
 
 /// What a change was, for the audit log.
@@ -25,7 +29,7 @@ pub(crate) struct Entry {
     pub action: &'static str,
     /// Tenant of the target.
     pub tenant: Option<TenantId>,
-    /// Id of what was changed.
+    /// Id of what was changed; of a secret or a limit: whose it is.
     pub target: String,
     /// The change, without any secret.
     pub details: serde_json::Value,
@@ -87,6 +91,7 @@ impl Store {
             transaction,
             position,
             previous_mac,
+            changed: Arc::clone(&self.changed),
         })
     }
 }
@@ -112,12 +117,9 @@ impl Change {
             actor,
             entry,
         );
-        row.insert(&mut self.transaction).await?;
-        sqlx::query("UPDATE audit_head SET mac = $1 WHERE id = 1")
-            .bind(&row.mac.text)
-            .execute(&mut *self.transaction)
-            .await?;
+        Store::insert_audit_row(&mut self.transaction, &row).await?;
         self.transaction.commit().await?;
+        self.changed.notify_waiters();
         Ok(self.position)
     }
 }

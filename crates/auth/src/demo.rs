@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
+use fathom_proto::administration::{
+    ApiKeyPatch, ClientMethod, ClientPatch, NewApiKey, NewClient, NewTenant,
+};
 use fathom_proto::id::TenantId;
 use fathom_proto::identity::{ClientAuthentication, ClientProof, Scope, Scopes, TokenRequest};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::{Auth, Error, NewApiKey, NewClient, clock, private_file};
+use crate::{Actor, Auth, Error, private_file};
 
 const TENANT: &str = "demo";
 /// Name of the client and of the key that call models.
@@ -83,34 +86,35 @@ fn accepted<T>(result: Result<T, Error>) -> Result<bool, Error> {
 /// Makes new credentials. The former ones go first, so that a stop in between leaves no live
 /// credential that nobody knows.
 async fn mint(auth: &Auth) -> Result<DemoCredentials, Error> {
-    let tenant = TenantId::from(TENANT);
-    match auth.create_tenant(&tenant, "Demo").await {
-        Ok(()) | Err(Error::TenantExists(_)) => {}
+    let tenant = NewTenant {
+        id: TenantId::from(TENANT),
+        name: "Demo".to_owned(),
+        expires_at: None,
+    };
+    match auth.create_tenant(&Actor::System, tenant).await {
+        Ok(_) | Err(Error::TenantExists(_)) => {}
         Err(error) => return Err(error),
     }
-    let now = clock::now();
-    auth.inner.store.disable_clients(&tenant, NAME, now).await?;
-    auth.inner
-        .store
-        .disable_api_keys(&tenant, NAME, now)
-        .await?;
-    auth.inner
-        .store
-        .disable_api_keys(&tenant, ADMIN_NAME, now)
-        .await?;
+    disable_former(auth).await?;
 
+    let (tenant, name) = (TenantId::from(TENANT), NAME.to_owned());
     let scopes = Scopes::from_iter([Scope::Inference, Scope::ModelsRead]);
     let client = NewClient {
         tenant: tenant.clone(),
-        name: NAME.to_owned(),
+        name: name.clone(),
         scopes,
+        models: None,
+        method: ClientMethod::ClientSecret,
         self_signed_bearer: true,
+        token_endpoint_audience: false,
+        jwks: None,
         expires_at: None,
     };
     let key = NewApiKey {
         tenant,
-        name: NAME.to_owned(),
+        name,
         scopes,
+        models: None,
         expires_at: None,
     };
     let admin_key = NewApiKey {
@@ -118,14 +122,38 @@ async fn mint(auth: &Auth) -> Result<DemoCredentials, Error> {
         scopes: Scopes::from_iter(Scope::ALL),
         ..key.clone()
     };
-    let client = auth.create_client(client).await?;
+    let client = auth.create_client(&Actor::System, client).await?;
+    let key = auth.create_key(&Actor::System, key).await?;
+    let admin_key = auth.create_key(&Actor::System, admin_key).await?;
     Ok(DemoCredentials {
         base_url: auth.inner.config.public_url.clone(),
-        client_id: client.id,
-        client_secret: client.secret,
-        api_key: auth.create_api_key(key).await?,
-        admin_key: auth.create_api_key(admin_key).await?,
+        client_id: client.made.id,
+        client_secret: client.secret.unwrap_or_default(),
+        api_key: key.secret.unwrap_or_default(),
+        admin_key: admin_key.secret.unwrap_or_default(),
     })
+}
+
+/// Switches off the clients and keys that earlier runs made.
+async fn disable_former(auth: &Auth) -> Result<(), Error> {
+    let store = &auth.inner.store;
+    for id in store.live_client_ids(TENANT, NAME).await? {
+        let patch = ClientPatch {
+            disabled: Some(true),
+            ..ClientPatch::default()
+        };
+        auth.update_client(&Actor::System, &id, patch).await?;
+    }
+    for name in [NAME, ADMIN_NAME] {
+        for id in store.live_key_ids(TENANT, name).await? {
+            let patch = ApiKeyPatch {
+                disabled: Some(true),
+                ..ApiKeyPatch::default()
+            };
+            auth.update_key(&Actor::System, &id, patch).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The credentials in the text of a file; the base URL in it is not looked at.

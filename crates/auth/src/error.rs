@@ -2,10 +2,13 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use fathom_proto::ErrorCode;
 use fathom_proto::id::TenantId;
 use fathom_proto::identity::Scopes;
+
+use crate::audit::AuditFault;
 
 /// A failed call on the service, or a failed start.
 #[derive(Debug, thiserror::Error)]
@@ -13,15 +16,47 @@ pub enum Error {
     /// The caller is nobody we know. The text is one for every reason, so that it teaches nothing.
     #[error("the credential is not valid")]
     Refused(Refusal),
+    /// Too many attempts from there failed.
+    #[error("too many failed attempts; wait before the next")]
+    Throttled {
+        /// How long.
+        retry_after: Duration,
+    },
+    /// The client has proven itself by more assertions than are remembered at once.
+    #[error("too many client assertions; reuse access tokens, or let assertions end sooner")]
+    TooManyAssertions,
+    /// Every place for a slow hash is taken.
+    #[error("too many client secrets are being checked; try again")]
+    Busy,
+    /// No signing key has this id.
+    #[error("signing key {0} does not exist")]
+    UnknownSigningKey(String),
+    /// One more signing key would make the key set too large.
+    #[error("too many signing keys; retire some first")]
+    TooManySigningKeys,
+    /// There is no key to sign a token with.
+    #[error("there is no signing key")]
+    NoSigningKey,
     /// A token was asked for with scopes the client does not have, or with none.
     #[error("scope must be one or more of: {granted}")]
     ScopeNotGranted {
         /// What the client has.
         granted: Scopes,
     },
-    /// A client or key was to be made without any scope.
-    #[error("scopes must name at least one scope")]
-    NoScopes,
+    /// The caller is known and may not administer.
+    #[error("this needs the scope admin")]
+    NotAdmin,
+    /// There is no such thing, or it is another's.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// A field of a request is wrong.
+    #[error("{field} {problem}")]
+    InvalidField {
+        /// The field.
+        field: &'static str,
+        /// What would be right.
+        problem: &'static str,
+    },
     /// The tenant's id is taken.
     #[error("tenant {0} exists; choose another id")]
     TenantExists(TenantId),
@@ -54,12 +89,34 @@ pub enum Error {
         source: io::Error,
     },
     /// The key ring is not one. Says nothing of its content.
-    #[error("{path} is not a key ring: {problem}", path = path.display())]
+    #[error("{key_ring} is not a key ring: {problem}")]
     InvalidKeyRing {
-        /// The file.
-        path: PathBuf,
+        /// The file or the variable.
+        key_ring: String,
         /// What is wrong.
         problem: &'static str,
+    },
+    /// A key was to be taken away that is needed.
+    #[error("key {id} {reason}")]
+    KeyStays {
+        /// The key.
+        id: String,
+        /// Why it stays, and what would have to be done first.
+        reason: &'static str,
+    },
+    /// The audit log is not as it was written.
+    #[error("row {position} of the audit log {fault}")]
+    BrokenAudit {
+        /// The first row at fault.
+        position: i64,
+        /// What is wrong with it.
+        fault: AuditFault,
+    },
+    /// The signed end of the audit log is not one of this key ring.
+    #[error("{path} is not a signed end of the audit log under this key ring", path = path.display())]
+    InvalidAuditHead {
+        /// The file.
+        path: PathBuf,
     },
     /// A stored value needs a master key that the key ring lacks, or was altered or moved.
     #[error(
@@ -96,17 +153,27 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Refused(_) => ErrorCode::Unauthenticated,
+            Self::NotAdmin => ErrorCode::PermissionDenied,
+            Self::Throttled { .. } | Self::TooManyAssertions => ErrorCode::RateLimited,
+            Self::Busy => ErrorCode::Overloaded,
+            Self::NotFound(_) | Self::UnknownTenant(_) | Self::UnknownSigningKey(_) => {
+                ErrorCode::NotFound
+            }
             Self::ScopeNotGranted { .. }
-            | Self::NoScopes
-            | Self::TenantExists(_)
-            | Self::UnknownTenant(_) => ErrorCode::InvalidRequest,
+            | Self::TooManySigningKeys
+            | Self::InvalidField { .. }
+            | Self::KeyStays { .. }
+            | Self::TenantExists(_) => ErrorCode::InvalidRequest,
             Self::Database(
                 sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed,
             ) => ErrorCode::Unavailable,
-            Self::InvalidConfig { .. }
+            Self::NoSigningKey
+            | Self::InvalidConfig { .. }
             | Self::ExposedFile { .. }
             | Self::File { .. }
             | Self::InvalidKeyRing { .. }
+            | Self::InvalidAuditHead { .. }
+            | Self::BrokenAudit { .. }
             | Self::DoesNotOpen { .. }
             | Self::InvalidRow { .. }
             | Self::Database(_)
@@ -114,12 +181,23 @@ impl Error {
         }
     }
 
+    /// When to come again.
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { retry_after } => Some(*retry_after),
+            Self::TooManyAssertions => Some(Duration::from_secs(60)),
+            Self::Busy => Some(Duration::from_secs(1)),
+            _ => None,
+        }
+    }
+
     /// The request field at fault.
     fn param(&self) -> Option<&'static str> {
         match self {
             Self::ScopeNotGranted { .. } => Some("scope"),
-            Self::NoScopes => Some("scopes"),
-            Self::TenantExists(_) | Self::UnknownTenant(_) => Some("tenant"),
+            Self::InvalidField { field, .. } => Some(field),
+            Self::TenantExists(_) => Some("id"),
+            Self::UnknownTenant(_) => Some("tenant"),
             _ => None,
         }
     }
@@ -138,6 +216,7 @@ impl From<Error> for fathom_proto::Error {
             },
             code => Self {
                 param: error.param().map(str::to_owned),
+                retry_after: error.retry_after(),
                 ..Self::new(code, error.to_string())
             },
         }
@@ -177,6 +256,15 @@ pub enum Refusal {
     /// No client has this id, or its secret is another.
     #[error("client unknown or its secret wrong")]
     ClientSecret,
+    /// No client has this id.
+    #[error("client unknown")]
+    UnknownClient,
+    /// An assertion that was taken before.
+    #[error("client assertion used before")]
+    Replayed,
+    /// An access token that was ended before its time.
+    #[error("access token revoked")]
+    Revoked,
     /// It is a JWT and does not hold.
     #[error(transparent)]
     Token(#[from] fathom_token::Refusal),

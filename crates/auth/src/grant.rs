@@ -1,17 +1,17 @@
 //! What a client or an API key may do, and whether it still may.
 
 use fathom_proto::id::TenantId;
-use fathom_proto::identity::{ModelAccess, Scopes};
+use fathom_proto::identity::{ModelAccess, Principal, Scopes};
 
-use crate::Refusal;
+use crate::{Auth, Error, Refusal};
 
-/// The rights of a client or an API key.
+/// The rights of a client or an API key: its own, within those of its tenant.
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
     pub tenant: TenantId,
     pub scopes: Scopes,
     pub models: ModelAccess,
-    /// Seconds since the epoch.
+    /// When it or its tenant ends, in seconds since the epoch.
     pub expires_at: Option<i64>,
     /// It or its tenant is switched off.
     pub disabled: bool,
@@ -34,6 +34,25 @@ impl Grant {
         } else {
             Ok(())
         }
+    }
+}
+
+impl Auth {
+    /// The caller behind a grant that holds, with the limits of its tenant and its own.
+    pub(crate) async fn principal(
+        &self,
+        subject: String,
+        grant: Grant,
+    ) -> Result<Principal, Error> {
+        let limits = self.inner.store.limits_of(&grant.tenant, &subject).await?;
+        Ok(Principal {
+            tenant: grant.tenant,
+            subject,
+            scopes: grant.scopes,
+            models: grant.models,
+            limits: limits.into(),
+            expires_at: grant.expires_at,
+        })
     }
 }
 

@@ -5,12 +5,17 @@ use metrics::{counter, describe_counter};
 use crate::Error;
 
 /// Credentials checked, by `kind` ([`Kind`]) and `outcome`: `accepted`, `refused`, or `failed`
-/// when it could not be checked.
+/// when it could not be checked, `throttled` when too many had failed before it.
 pub const AUTHENTICATIONS: &str = "fathom_auth_authentications_total";
+
+/// Slow hashes of client secrets that were computed; each takes tens of milliseconds of a
+/// processor.
+pub const SECRET_HASHES: &str = "fathom_auth_secret_hashes_total";
 
 /// Describes the metrics to the recorder; call once at start.
 pub fn describe() {
     describe_counter!(AUTHENTICATIONS, "Credentials checked, by kind and outcome.");
+    describe_counter!(SECRET_HASHES, "Slow hashes of client secrets computed.");
 }
 
 /// Kind of a credential, by its shape.
@@ -24,6 +29,8 @@ pub enum Kind {
     SelfSigned,
     /// A client's id and secret.
     ClientSecret,
+    /// A JWT that a client signed to prove itself.
+    ClientAssertion,
     /// None of these.
     Unknown,
 }
@@ -37,6 +44,7 @@ impl Kind {
             Self::AccessToken => "access_token",
             Self::SelfSigned => "self_signed",
             Self::ClientSecret => "client_secret",
+            Self::ClientAssertion => "client_assertion",
             Self::Unknown => "unknown",
         }
     }
@@ -47,7 +55,13 @@ pub(crate) fn record<T>(kind: Kind, result: &Result<T, Error>) {
     let outcome = match result {
         Ok(_) => "accepted",
         Err(Error::Refused(_)) => "refused",
+        Err(Error::Throttled { .. }) => "throttled",
         Err(_) => "failed",
     };
     counter!(AUTHENTICATIONS, "kind" => kind.as_str(), "outcome" => outcome).increment(1);
+}
+
+/// Counts one slow hash.
+pub(crate) fn record_hash() {
+    counter!(SECRET_HASHES).increment(1);
 }

@@ -1,7 +1,8 @@
-//! Small files that only the service's own user may read: the key ring and the demo credentials.
+//! Small files that only the service's own user may read: the key ring, the end of the audit log,
+//! and the demo credentials.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -60,6 +61,30 @@ pub(crate) async fn create(path: &Path, text: &SecretString) -> Result<bool, Err
         }
         linked => settle(path, &staged, linked).await.map(|()| true),
     }
+}
+
+/// Waits until no other process has the lock of `path`, a file beside it, and takes it until the
+/// value is dropped.
+pub(crate) async fn lock(path: &Path) -> Result<std::fs::File, Error> {
+    let beside = path.with_added_extension("lock");
+    let locked = tokio::task::spawn_blocking(move || {
+        fathom_kit::private::create_folder(folder_of(&beside))?;
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(beside)?;
+        file.lock()?;
+        Ok(file)
+    });
+    let locked = locked
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)));
+    locked.map_err(|source| Error::File {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Writes `text` to a new file beside `path`, and through to the disk.

@@ -1,28 +1,48 @@
 //! The tables, and all the SQL of this crate: fixed statements, every value bound.
 
-use fathom_proto::id::TenantId;
+use std::sync::Arc;
+
+use fathom_proto::id::ModelId;
 use fathom_proto::identity::Scopes;
 use sqlx::AnyPool;
+use tokio::sync::Notify;
 
 use crate::Error;
 
+mod administration;
 mod api_keys;
+mod audit;
+mod client_secrets;
 mod clients;
+mod grants;
+mod limits;
+mod revoked_tokens;
+mod rewrap;
 mod signing_keys;
 mod tenants;
+mod used_assertions;
+mod watch;
 
 pub(crate) use api_keys::ApiKeyRow;
-pub(crate) use clients::{ClientRow, SecretRow};
+pub(crate) use audit::Head;
+pub(crate) use client_secrets::{Kept, SecretRow};
+pub(crate) use clients::ClientRow;
+pub(crate) use rewrap::SealedTable;
 pub(crate) use signing_keys::SigningKeyRow;
 
 /// The database of identities.
 pub(crate) struct Store {
     pub(crate) pool: AnyPool,
+    /// Told of each change that this process makes.
+    pub(crate) changed: Arc<Notify>,
 }
 
 impl Store {
     pub(crate) fn new(pool: AnyPool) -> Self {
-        Self { pool }
+        Self {
+            pool,
+            changed: Arc::default(),
+        }
     }
 }
 
@@ -35,10 +55,13 @@ fn scopes(table: &'static str, row: &str, text: &str) -> Result<Scopes, Error> {
     })
 }
 
-/// Names the situation behind a refused insert of something that belongs to a tenant.
-fn unless_tenant_is_unknown(error: sqlx::Error, tenant: &TenantId) -> Error {
-    match error.as_database_error() {
-        Some(cause) if cause.is_foreign_key_violation() => Error::UnknownTenant(tenant.clone()),
-        _ => Error::Database(error),
-    }
+/// Reads a column of models.
+fn model_names(text: &str) -> Vec<ModelId> {
+    text.split_whitespace().map(ModelId::from).collect()
+}
+
+/// The text of a column of models.
+fn model_text(models: Option<&[ModelId]>) -> Option<String> {
+    let names = models?.iter().map(ModelId::as_str);
+    Some(names.collect::<Vec<_>>().join(" "))
 }

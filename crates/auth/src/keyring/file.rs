@@ -1,6 +1,4 @@
-//! The key ring's file: JSON, because keys are no place for a clever format.
-
-use std::path::Path;
+//! The text of a key ring: JSON, because keys are no place for a clever format.
 
 use aws_lc_rs::aead::{AES_256_GCM, RandomizedNonceKey};
 use aws_lc_rs::hmac;
@@ -10,49 +8,39 @@ use secrecy::zeroize::{Zeroize as _, Zeroizing};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::{KeyRing, Ring};
-use crate::{Error, private_file, random};
+use super::keys::{Keys, Ring};
+use crate::{Error, random};
 
-/// Bytes of a master key, and of a pepper.
+/// Bytes of a key of any list.
 const KEY_BYTES: usize = 32;
 
-pub(super) async fn load_or_create(path: &Path) -> Result<KeyRing, Error> {
-    if let Some(text) = private_file::read(path).await? {
-        return parse(&text).map_err(|problem| invalid(path, problem));
-    }
-    let text = fresh()?;
-    if private_file::create(path, &text).await? {
-        tracing::info!(path = %path.display(), "created a key ring; back it up with the database");
-        return parse(&text).map_err(|problem| invalid(path, problem));
-    }
-    // Another process was first: its keys are the ones the database will hold.
-    let text = private_file::read(path).await?;
-    let text = text.ok_or_else(|| invalid(path, "it vanished while it was read"))?;
-    parse(&text).map_err(|problem| invalid(path, problem))
-}
-
-fn invalid(path: &Path, problem: &'static str) -> Error {
-    Error::InvalidKeyRing {
-        path: path.to_owned(),
-        problem,
-    }
-}
-
-/// The file. The first key of a list makes new values, all of them read old ones.
+/// The lists. The first key of each makes new values, all of them read old ones.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
-    master: Vec<Entry>,
-    pepper: Vec<Entry>,
-    audit: Vec<Entry>,
+pub(super) struct File {
+    pub master: Vec<Entry>,
+    pub pepper: Vec<Entry>,
+    /// Absent in files of the first release.
+    #[serde(default)]
+    pub audit: Vec<Entry>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
-    id: String,
+pub(super) struct Entry {
+    pub id: String,
     /// 32 random bytes in base64url.
     key: String,
+}
+
+impl Entry {
+    pub fn fresh() -> Result<Self, Error> {
+        let key = URL_SAFE_NO_PAD.encode(random::bytes::<KEY_BYTES>()?.as_slice());
+        Ok(Self {
+            id: random::id()?,
+            key,
+        })
+    }
 }
 
 impl Drop for Entry {
@@ -61,38 +49,41 @@ impl Drop for Entry {
     }
 }
 
-fn fresh() -> Result<SecretString, Error> {
-    let entry = || -> Result<Entry, Error> {
-        let key = URL_SAFE_NO_PAD.encode(random::bytes::<KEY_BYTES>()?.as_slice());
-        Ok(Entry {
-            id: random::id()?,
-            key,
-        })
-    };
-    let file = File {
-        master: vec![entry()?],
-        pepper: vec![entry()?],
-        audit: vec![entry()?],
-    };
-    let text = serde_json::to_string_pretty(&file).map_err(|_| Error::Cryptography)?;
-    Ok(text.into())
+impl File {
+    /// The error never quotes the text, which is all secrets.
+    pub fn from_text(text: &SecretString) -> Result<Self, &'static str> {
+        serde_json::from_str(text.expose_secret())
+            .map_err(|_| "expected JSON with the lists `master`, `pepper` and `audit` of {id, key}")
+    }
+
+    pub fn text(&self) -> Result<SecretString, Error> {
+        let text = serde_json::to_string_pretty(self).map_err(|_| Error::Cryptography)?;
+        Ok(text.into())
+    }
 }
 
-/// The error never quotes the text, which is all secrets.
-pub(super) fn parse(text: &SecretString) -> Result<KeyRing, &'static str> {
-    let file: File = serde_json::from_str(text.expose_secret())
-        .map_err(|_| "expected JSON with the lists `master`, `pepper` and `audit` of {id, key}")?;
-    Ok(KeyRing {
+pub(super) fn fresh() -> Result<SecretString, Error> {
+    let file = File {
+        master: vec![Entry::fresh()?],
+        pepper: vec![Entry::fresh()?],
+        audit: vec![Entry::fresh()?],
+    };
+    file.text()
+}
+
+pub(super) fn parse(text: &SecretString) -> Result<Keys, &'static str> {
+    let file = File::from_text(text)?;
+    Ok(Keys {
         masters: ring(&file.master, |key| {
             RandomizedNonceKey::new(&AES_256_GCM, key).map_err(|_| "a master key does not work")
         })?,
-        peppers: ring(&file.pepper, |key| {
-            Ok(hmac::Key::new(hmac::HMAC_SHA256, key))
-        })?,
-        audits: ring(&file.audit, |key| {
-            Ok(hmac::Key::new(hmac::HMAC_SHA256, key))
-        })?,
+        peppers: ring(&file.pepper, hmac_key)?,
+        audits: ring(&file.audit, hmac_key)?,
     })
+}
+
+fn hmac_key(bytes: &[u8]) -> Result<hmac::Key, &'static str> {
+    Ok(hmac::Key::new(hmac::HMAC_SHA256, bytes))
 }
 
 fn ring<K>(
@@ -110,7 +101,9 @@ fn ring<K>(
         keys.push((entry.id.clone(), build(&bytes)?));
     }
     let mut keys = keys.into_iter();
-    let current = keys.next().ok_or("both lists need at least one key")?;
+    let current = keys
+        .next()
+        .ok_or("each of the lists `master`, `pepper` and `audit` needs at least one key")?;
     Ok(Ring {
         current,
         older: keys.collect(),

@@ -1,6 +1,12 @@
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::*;
+use crate::private_file;
 
 const HERE: Place<'_> = Place {
     table: "client_secrets",
@@ -8,6 +14,15 @@ const HERE: Place<'_> = Place {
 };
 
 fn ring(masters: &[(&str, u8)], peppers: &[(&str, u8)]) -> KeyRing {
+    KeyRing {
+        source: Path::new("keyring.json").into(),
+        keys: watch::Sender::new(Arc::new(
+            file::parse(&text(masters, peppers).into()).unwrap(),
+        )),
+    }
+}
+
+fn text(masters: &[(&str, u8)], peppers: &[(&str, u8)]) -> String {
     let list = |keys: &[(&str, u8)]| -> String {
         let entry = |(id, byte): &(&str, u8)| {
             format!(
@@ -17,13 +32,12 @@ fn ring(masters: &[(&str, u8)], peppers: &[(&str, u8)]) -> KeyRing {
         };
         keys.iter().map(entry).collect::<Vec<_>>().join(",")
     };
-    let text = format!(
+    format!(
         r#"{{"master":[{}],"pepper":[{}],"audit":[{}]}}"#,
         list(masters),
         list(peppers),
         list(&[("x", 9)])
-    );
-    file::parse(&text.into()).unwrap()
+    )
 }
 
 #[test]
@@ -148,4 +162,86 @@ async fn the_first_start_makes_the_file_and_the_next_reads_it() {
         KeyRing::load_or_create(&path).await,
         Err(Error::ExposedFile { mode: 0o644, .. })
     ));
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_release_gets_an_audit_key_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keyring.json");
+    let former = text(&[("a", 1)], &[("p", 1)]);
+    let former = former.split_once(r#","audit""#).unwrap().0.to_owned() + "}";
+    private_file::create(&path, &former.into()).await.unwrap();
+    let (one, two) = tokio::join!(
+        KeyRing::load_or_create(&path),
+        KeyRing::load_or_create(&path)
+    );
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert!(two.verify_audit(b"row", &one.audit_mac(b"row")));
+    assert_eq!(
+        (one.first_master(), one.first_pepper()),
+        ("a".into(), "p".into())
+    );
+}
+
+#[tokio::test]
+async fn a_running_service_learns_of_a_key_put_in_front_and_taken_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keyring.json");
+    let running = KeyRing::load_or_create(&path).await.unwrap();
+    let (old, sealed) = (
+        running.first_master(),
+        running.seal(HERE, b"secret").unwrap(),
+    );
+    let new = prepend(&path, List::Master).await.unwrap();
+    running.refresh().await.unwrap();
+    assert_eq!(running.first_master(), new);
+    assert_eq!(running.open(HERE, &sealed).unwrap().as_slice(), b"secret");
+
+    let in_use = BTreeSet::from([old.clone()]);
+    for (id, in_use) in [(&new, &BTreeSet::new()), (&old, &in_use)] {
+        let error = remove(&path, id, in_use).await.unwrap_err();
+        assert!(matches!(error, Error::KeyStays { .. }), "{error}");
+    }
+    let error = remove(&path, "x", &BTreeSet::new()).await.unwrap_err();
+    assert!(matches!(error, Error::NotFound(_)), "{error}");
+
+    remove(&path, &old, &BTreeSet::new()).await.unwrap();
+    running.refresh().await.unwrap();
+    assert!(!running.has_master(&old) && running.open(HERE, &sealed).is_err());
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn a_damaged_file_leaves_a_running_service_with_the_keys_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keyring.json");
+    let running = KeyRing::load_or_create(&path).await.unwrap();
+    let sealed = running.seal(HERE, b"secret").unwrap();
+    private_file::replace(&path, &"{".into()).await.unwrap();
+    assert!(running.refresh().await.is_err());
+    std::fs::remove_file(&path).unwrap();
+    assert!(running.refresh().await.is_err());
+    assert_eq!(running.open(HERE, &sealed).unwrap().as_slice(), b"secret");
+}
+
+#[test]
+fn a_source_is_a_path_or_a_variable() {
+    for (text, source) in [
+        ("env:KEYS", KeyRingSource::Environment("KEYS".to_owned())),
+        ("/a/env:b", KeyRingSource::File("/a/env:b".into())),
+    ] {
+        let read: KeyRingSource = serde_json::from_str(&format!("\"{text}\"")).unwrap();
+        assert_eq!((&read, read.to_string().as_str()), (&source, text));
+    }
+}
+
+#[tokio::test]
+async fn a_variable_that_is_not_set_is_named() {
+    let source = KeyRingSource::Environment("FATHOM_NO_SUCH_VARIABLE".to_owned());
+    let error = KeyRing::load_or_create(source).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "env:FATHOM_NO_SUCH_VARIABLE is not a key ring: the variable is not set"
+    );
 }

@@ -1,9 +1,7 @@
-//! Table `api_keys`.
+//! Table `api_keys`: reading a key to check it.
 
-use fathom_proto::id::TenantId;
-use fathom_proto::identity::ModelAccess;
-
-use super::{Store, scopes, unless_tenant_is_unknown};
+use super::Store;
+use super::grants::GrantColumns;
 use crate::Error;
 use crate::grant::Grant;
 use crate::keyring::Mac;
@@ -21,17 +19,15 @@ impl Store {
     pub(crate) async fn api_key(&self, id: &str) -> Result<Option<ApiKeyRow>, Error> {
         #[derive(sqlx::FromRow)]
         struct Row {
-            tenant_id: String,
             mac: String,
             pepper_id: String,
-            scopes: String,
-            expires_at: Option<i64>,
-            key_disabled_at: Option<i64>,
-            tenant_disabled_at: Option<i64>,
+            #[sqlx(flatten)]
+            grant: GrantColumns,
         }
         let row: Option<Row> = sqlx::query_as(
-            "SELECT k.tenant_id, k.mac, k.pepper_id, k.scopes, k.expires_at, \
-                    k.disabled_at AS key_disabled_at, t.disabled_at AS tenant_disabled_at \
+            "SELECT k.mac, k.pepper_id, k.tenant_id, k.scopes, k.models, k.expires_at, \
+                    k.disabled_at, t.expires_at AS tenant_expires_at, \
+                    t.disabled_at AS tenant_disabled_at \
              FROM api_keys k JOIN tenants t ON t.id = k.tenant_id WHERE k.id = $1",
         )
         .bind(id)
@@ -40,13 +36,7 @@ impl Store {
         row.map(|row| {
             Ok(ApiKeyRow {
                 id: id.to_owned(),
-                grant: Grant {
-                    tenant: row.tenant_id.into(),
-                    scopes: scopes("api_keys", id, &row.scopes)?,
-                    models: ModelAccess::All,
-                    expires_at: row.expires_at,
-                    disabled: row.key_disabled_at.or(row.tenant_disabled_at).is_some(),
-                },
+                grant: row.grant.grant("api_keys", id)?,
                 mac: Mac {
                     key_id: row.pepper_id,
                     text: row.mac,
@@ -56,45 +46,22 @@ impl Store {
         .transpose()
     }
 
-    pub(crate) async fn insert_api_key(
+    /// Puts another hash of the same key in place of `old`, unless somebody else has.
+    pub(crate) async fn replace_api_key_mac(
         &self,
-        key: &ApiKeyRow,
-        name: &str,
-        now: i64,
+        id: &str,
+        old: &Mac,
+        new: &Mac,
     ) -> Result<(), Error> {
         sqlx::query(
-            "INSERT INTO api_keys \
-                 (id, tenant_id, name, mac, pepper_id, scopes, created_at, expires_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "UPDATE api_keys SET mac = $1, pepper_id = $2 \
+             WHERE id = $3 AND mac = $4 AND pepper_id = $5",
         )
-        .bind(&key.id)
-        .bind(key.grant.tenant.as_str())
-        .bind(name)
-        .bind(&key.mac.text)
-        .bind(&key.mac.key_id)
-        .bind(key.grant.scopes.to_string())
-        .bind(now)
-        .bind(key.grant.expires_at)
-        .execute(&self.pool)
-        .await
-        .map(drop)
-        .map_err(|error| unless_tenant_is_unknown(error, &key.grant.tenant))
-    }
-
-    /// Switches off the tenant's API keys of this name.
-    pub(crate) async fn disable_api_keys(
-        &self,
-        tenant: &TenantId,
-        name: &str,
-        now: i64,
-    ) -> Result<(), Error> {
-        sqlx::query(
-            "UPDATE api_keys SET disabled_at = $1 \
-             WHERE tenant_id = $2 AND name = $3 AND disabled_at IS NULL",
-        )
-        .bind(now)
-        .bind(tenant.as_str())
-        .bind(name)
+        .bind(&new.text)
+        .bind(&new.key_id)
+        .bind(id)
+        .bind(&old.text)
+        .bind(&old.key_id)
         .execute(&self.pool)
         .await?;
         Ok(())

@@ -7,7 +7,15 @@ use fathom_auth::demo::{DemoCredentials, ensure_demo};
 use fathom_proto::identity::{Scope, Scopes};
 use secrecy::ExposeSecret as _;
 
-use crate::harness::{Home, now, scopes, self_signed};
+use crate::harness::{
+    ClientCredentials, Database, Home, now, on_both_databases, scopes, self_signed,
+};
+
+on_both_databases!(
+    the_file_is_kept_over_restarts,
+    a_deleted_file_is_made_anew_and_the_former_credentials_end,
+    credentials_that_are_refused_are_replaced,
+);
 
 struct Demo {
     home: Home,
@@ -15,8 +23,8 @@ struct Demo {
 }
 
 impl Demo {
-    async fn new() -> Self {
-        let home = Home::new().await;
+    async fn on(database: Database) -> Self {
+        let home = Home::on(database).await;
         let path = home.folder.path().join("demo.env");
         Self { home, path }
     }
@@ -41,7 +49,7 @@ impl Demo {
             .await
             .unwrap();
         assert_eq!(admin.scopes, Scopes::from_iter(Scope::ALL));
-        let client = fathom_auth::ClientCredentials {
+        let client = ClientCredentials {
             id: demo.client_id.clone(),
             secret: demo.client_secret.clone(),
         };
@@ -54,9 +62,8 @@ impl Demo {
     }
 }
 
-#[tokio::test]
-async fn the_file_is_kept_over_restarts() {
-    let mut demo = Demo::new().await;
+async fn the_file_is_kept_over_restarts(database: Database) {
+    let mut demo = Demo::on(database).await;
     let credentials = demo.ensure().await;
     demo.assert_works(&credentials).await;
     let text = demo.text();
@@ -82,7 +89,7 @@ async fn the_file_is_kept_over_restarts() {
 
 #[tokio::test]
 async fn a_shell_reads_the_file() {
-    let mut demo = Demo::new().await;
+    let mut demo = Demo::on(Database::Sqlite).await;
     demo.home.config.public_url = "https://fathom.example/?a=b&c='$(d)'".to_owned();
     demo.home.restart().await;
     let credentials = demo.ensure().await;
@@ -112,9 +119,8 @@ async fn a_shell_reads_the_file() {
     assert_eq!(printed.lines().collect::<Vec<_>>(), expected);
 }
 
-#[tokio::test]
-async fn a_deleted_file_is_made_anew_and_the_former_credentials_end() {
-    let demo = Demo::new().await;
+async fn a_deleted_file_is_made_anew_and_the_former_credentials_end(database: Database) {
+    let demo = Demo::on(database).await;
     let former = demo.ensure().await;
     fs::remove_file(&demo.path).unwrap();
     let credentials = demo.ensure().await;
@@ -125,16 +131,15 @@ async fn a_deleted_file_is_made_anew_and_the_former_credentials_end() {
         .await;
     home.assert_refused(former.admin_key.expose_secret(), "the former admin key")
         .await;
-    let client = fathom_auth::ClientCredentials {
+    let client = ClientCredentials {
         id: former.client_id.clone(),
         secret: former.client_secret.clone(),
     };
     assert!(home.token(&client).await.is_err());
 }
 
-#[tokio::test]
-async fn credentials_that_are_refused_are_replaced() {
-    let demo = Demo::new().await;
+async fn credentials_that_are_refused_are_replaced(database: Database) {
+    let demo = Demo::on(database).await;
     let first = demo.ensure().await;
     for damage in [
         "UPDATE api_keys SET disabled_at = 1 WHERE name = 'demo'",

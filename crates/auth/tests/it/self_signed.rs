@@ -1,11 +1,18 @@
 use fathom_proto::identity::Scopes;
 use secrecy::ExposeSecret as _;
 
-use crate::harness::{Home, TENANT, hs256, now, scopes, self_signed};
+use crate::harness::{Database, Home, TENANT, hs256, now, on_both_databases, scopes, self_signed};
 
-#[tokio::test]
-async fn the_documents_own_token_leads_to_its_client() {
-    let home = Home::new().await;
+on_both_databases!(
+    the_documents_own_token_leads_to_its_client,
+    clocks_may_be_a_minute_apart,
+    what_else_a_good_token_says_is_not_used,
+    any_live_secret_of_the_client_may_have_signed,
+    a_client_cannot_sign_when_it_ends
+);
+
+async fn the_documents_own_token_leads_to_its_client(database: Database) {
+    let home = Home::on(database).await;
     let client = home.client(true).await;
     let iat = now();
     let principal = home
@@ -18,9 +25,8 @@ async fn the_documents_own_token_leads_to_its_client() {
     assert_eq!(principal.expires_at, Some(iat + 3600));
 }
 
-#[tokio::test]
-async fn clocks_may_be_a_minute_apart() {
-    let home = Home::new().await;
+async fn clocks_may_be_a_minute_apart(database: Database) {
+    let home = Home::on(database).await;
     let client = home.client(true).await;
     let now = now();
     for (iat, exp) in [
@@ -35,9 +41,8 @@ async fn clocks_may_be_a_minute_apart() {
 }
 
 /// Part of SEC-3: keys and addresses of keys in a header are not looked at.
-#[tokio::test]
-async fn what_else_a_good_token_says_is_not_used() {
-    let home = Home::new().await;
+async fn what_else_a_good_token_says_is_not_used(database: Database) {
+    let home = Home::on(database).await;
     let client = home.client(true).await;
     let secret = client.secret.expose_secret().as_bytes();
     let (id, iat) = (&client.id, now());
@@ -72,9 +77,8 @@ async fn what_else_a_good_token_says_is_not_used() {
 }
 
 /// Part of SEC-12: while a secret is replaced, both hold.
-#[tokio::test]
-async fn any_live_secret_of_the_client_may_have_signed() {
-    let home = Home::new().await;
+async fn any_live_secret_of_the_client_may_have_signed(database: Database) {
+    let home = Home::on(database).await;
     let (client, other) = (home.client(true).await, home.client(true).await);
     let iat = now();
     let mut second = client.clone();
@@ -96,9 +100,8 @@ async fn any_live_secret_of_the_client_may_have_signed() {
     home.token(&second).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_client_cannot_sign_when_it_ends() {
-    let home = Home::new().await;
+async fn a_client_cannot_sign_when_it_ends(database: Database) {
+    let home = Home::on(database).await;
     let client = home.client(true).await;
     let iat = now();
     let token = self_signed(&client, iat, iat + 60);

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fathom_auth::{Auth, ClientCredentials, Config};
+use fathom_auth::{Auth, Config};
 use fathom_proto::identity::{Identity as _, Scope, Scopes, TokenRequest};
 use fathom_proto::{Error, ErrorCode};
 use proptest::prelude::*;
@@ -9,20 +9,30 @@ use proptest::test_runner::{Config as Runs, TestRunner};
 use secrecy::ExposeSecret as _;
 use tokio::runtime::Runtime;
 
-use crate::harness::{Home, TENANT, now, scopes, self_signed};
+use crate::harness::{
+    ClientCredentials, Database, Home, TENANT, now, on_both_databases, scopes, self_signed,
+};
+use crate::oauth::by_secret;
+
+on_both_databases!(
+    a_client_gets_a_token_that_leads_back_to_it,
+    a_token_has_the_asked_scopes_if_the_client_has_them,
+    a_token_outlives_a_restart,
+    a_token_does_not_outlive_its_client,
+    a_token_ends_with_its_client,
+    a_token_of_another_issuer_or_audience_is_refused,
+    the_lifetime_is_configured
+);
 
 fn request(client: &ClientCredentials, scopes: Option<Scopes>) -> TokenRequest {
-    let client_secret = client.secret.clone();
     TokenRequest {
-        client_id: client.id.clone(),
-        client_secret,
+        client: by_secret(client, None),
         scopes,
     }
 }
 
-#[tokio::test]
-async fn a_client_gets_a_token_that_leads_back_to_it() {
-    let home = Home::new().await;
+async fn a_client_gets_a_token_that_leads_back_to_it(database: Database) {
+    let home = Home::on(database).await;
     let client = home.client(false).await;
     let token = home.auth.issue_token(request(&client, None)).await.unwrap();
     assert_eq!((token.expires_in, token.scopes), (3600, scopes()));
@@ -37,9 +47,8 @@ async fn a_client_gets_a_token_that_leads_back_to_it() {
     assert!((3590..=3600).contains(&left), "{left} s");
 }
 
-#[tokio::test]
-async fn a_token_has_the_asked_scopes_if_the_client_has_them() {
-    let home = Home::new().await;
+async fn a_token_has_the_asked_scopes_if_the_client_has_them(database: Database) {
+    let home = Home::on(database).await;
     let client = home.client(false).await;
     let models = Scopes::from_iter([Scope::ModelsRead]);
     let token = home
@@ -121,9 +130,8 @@ async fn a_client_that_is_not_proven_gets_no_token() {
     assert_refused(home.token(&client).await, "tenant disabled");
 }
 
-#[tokio::test]
-async fn a_token_outlives_a_restart() {
-    let mut home = Home::new().await;
+async fn a_token_outlives_a_restart(database: Database) {
+    let mut home = Home::on(database).await;
     let client = home.client(false).await;
     let token = home.token(&client).await.unwrap();
     home.restart().await;
@@ -131,9 +139,8 @@ async fn a_token_outlives_a_restart() {
     home.token(&client).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_token_does_not_outlive_its_client() {
-    let home = Home::new().await;
+async fn a_token_does_not_outlive_its_client(database: Database) {
+    let home = Home::on(database).await;
     let client = home.client(true).await;
     let end = now() + 100;
     sqlx::query("UPDATE clients SET expires_at = $1")
@@ -154,9 +161,8 @@ async fn a_token_does_not_outlive_its_client() {
 }
 
 /// Part of SEC-12: a token grants no more than its client still has.
-#[tokio::test]
-async fn a_token_ends_with_its_client() {
-    let home = Home::new().await;
+async fn a_token_ends_with_its_client(database: Database) {
+    let home = Home::on(database).await;
     let client = home.client(false).await;
     let token = home.token(&client).await.unwrap();
     let token = token.expose_secret();
@@ -186,9 +192,8 @@ async fn a_token_ends_with_its_client() {
 }
 
 /// Part of SEC-4: truly signed, for another service.
-#[tokio::test]
-async fn a_token_of_another_issuer_or_audience_is_refused() {
-    let home = Home::new().await;
+async fn a_token_of_another_issuer_or_audience_is_refused(database: Database) {
+    let home = Home::on(database).await;
     let client = home.client(false).await;
     let config = &home.config;
     for config in [
@@ -213,9 +218,8 @@ async fn a_token_of_another_issuer_or_audience_is_refused() {
     }
 }
 
-#[tokio::test]
-async fn the_lifetime_is_configured() {
-    let home = Home::new().await;
+async fn the_lifetime_is_configured(database: Database) {
+    let home = Home::on(database).await;
     let client = home.client(false).await;
     let token_lifetime = Duration::from_secs(90);
     let config = Config {

@@ -1,0 +1,46 @@
+//! Table `revoked_tokens`.
+
+use sqlx::AnyConnection;
+
+use super::Store;
+use crate::Error;
+
+impl Store {
+    /// Whether the access token with this `jti` was ended before its time.
+    pub(crate) async fn is_revoked(&self, jti: &str) -> Result<bool, Error> {
+        let row: Option<(i64,)> =
+            sqlx::query_as("SELECT expires_at FROM revoked_tokens WHERE id = $1")
+                .bind(jti)
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(row.is_some())
+    }
+
+    /// Ends an access token; `false` if it had been ended before.
+    pub(crate) async fn insert_revoked_token(
+        connection: &mut AnyConnection,
+        jti: &str,
+        client: &str,
+        expires_at: i64,
+    ) -> Result<bool, Error> {
+        let done = sqlx::query(
+            "INSERT INTO revoked_tokens (id, client_id, expires_at) VALUES ($1, $2, $3) \
+             ON CONFLICT (id) DO NOTHING",
+        )
+        .bind(jti)
+        .bind(client)
+        .bind(expires_at)
+        .execute(connection)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Forgets tokens that ended before `end` anyway.
+    pub(crate) async fn purge_revoked_tokens(&self, end: i64) -> Result<(), Error> {
+        sqlx::query("DELETE FROM revoked_tokens WHERE expires_at < $1")
+            .bind(end)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+}
