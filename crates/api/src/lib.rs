@@ -6,7 +6,7 @@
 //!
 //! - [`chat`], [`completions`], [`models`]: the REST endpoints
 //! - [`stream`]: messages of the WebSocket `/v1/stream`
-//! - [`oauth`]: the token endpoint (RFC 6749)
+//! - [`oauth`]: tokens, introspection and metadata (RFC 6749, 7662, 8414)
 //! - [`error`]: the error body of every endpoint
 //! - [`sampling`], [`usage`]: fields that several endpoints share
 //! - [`sse`]: server-sent events, written and read

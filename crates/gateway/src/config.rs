@@ -32,6 +32,12 @@ pub struct Config {
     /// A request that takes longer, streams included, is ended with an error.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
+    /// How long known identities are trusted when auth is not heard any more. Zero: revocations
+    /// come before availability.
+    #[serde(with = "humantime_serde")]
+    pub identity_grace: Duration,
+    /// How many credentials are remembered, and how many clients; about 1 KiB each.
+    pub identity_cache_entries: u64,
     /// `temperature` of a request that names none.
     pub default_temperature: f32,
     /// `max_tokens` of a chat request that names none, so that a model that rambles ends.
@@ -77,6 +83,8 @@ impl Default for Config {
             max_body_bytes: 4 * 1024 * 1024,
             call_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(600),
+            identity_grace: Duration::from_secs(60),
+            identity_cache_entries: 50_000,
             default_temperature: 0.7,
             default_max_tokens: 4096,
             limits: Limits::default(),

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use fathom_api::error::{ErrorBody, ErrorObject};
+use fathom_proto::id::ModelId;
+use fathom_proto::identity::Scope;
 use fathom_proto::{Error, ErrorCode};
 use http::{HeaderValue, StatusCode, header};
 
@@ -40,11 +42,17 @@ impl IntoResponse for ApiError {
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, axum::Json(body(&error))).into_response();
         let headers = response.headers_mut();
-        if error.code == ErrorCode::Unauthenticated {
-            headers.insert(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Bearer realm=\"fathom\""),
-            );
+        // RFC 6750, section 3.1. A policy that knows more says more.
+        let challenge = match error.code {
+            ErrorCode::Unauthenticated => Some("Bearer realm=\"fathom\", error=\"invalid_token\""),
+            ErrorCode::PermissionDenied => {
+                Some("Bearer realm=\"fathom\", error=\"insufficient_scope\"")
+            }
+            _ => None,
+        };
+        if let Some(challenge) = challenge {
+            let challenge = HeaderValue::from_static(challenge);
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
             // Less than a second would round to "at once".
@@ -56,6 +64,24 @@ impl IntoResponse for ApiError {
         response.extensions_mut().insert(ErrorNote(Arc::new(error)));
         response
     }
+}
+
+/// A model that does not exist, and one that the caller may not know of: the two are told apart by
+/// nothing.
+pub fn model_not_found(model: &ModelId) -> Error {
+    Error {
+        param: Some("model".to_owned()),
+        ..Error::new(
+            ErrorCode::ModelNotFound,
+            format!("the model `{model}` does not exist; list the models to see which do"),
+        )
+    }
+}
+
+/// A caller who may do other things.
+pub fn lacks_scope(scope: Scope) -> Error {
+    let message = format!("this credential lacks the scope `{}`", scope.as_str());
+    Error::new(ErrorCode::PermissionDenied, message)
 }
 
 /// The body with its four keys.

@@ -7,16 +7,19 @@ use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fathom_proto::id::RequestId;
-use fathom_proto::identity::Principal;
+use fathom_proto::identity::Scope;
 use fathom_proto::inference::{
     Event, FinishReason, GenerateRequest, RequestContext, TokenStream, Usage,
 };
 use fathom_proto::{Error, ErrorCode};
-use futures::{Stream, StreamExt};
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream, StreamExt};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::Gateway;
+use crate::error::model_not_found;
+use crate::identity::Session;
 use crate::record::Record;
 
 /// A running generation: a stream of [`Piece`]s. Dropping it stops the engine.
@@ -28,6 +31,7 @@ pub struct Generation {
     stream: TokenStream,
     record: Record,
     usage: Usage,
+    identity_ended: BoxFuture<'static, Error>,
     deadline: Pin<Box<Sleep>>,
     expired: Pin<Box<WaitForCancellationFutureOwned>>,
     ended: bool,
@@ -43,21 +47,25 @@ pub enum Piece {
 }
 
 impl Generation {
-    /// Asks the router and waits until a worker has accepted the prompt.
+    /// Asks the router and waits until a worker has accepted the prompt. From here to its end, the
+    /// generation ends if the caller is not who it was, or may not ask the model any more.
     pub async fn start(
         gateway: &Gateway,
-        principal: &Principal,
+        session: &Session,
         record: &Record,
         request: GenerateRequest,
     ) -> Result<Self, Error> {
+        session.check(Scope::Inference, Some(&request.model))?;
         let deadline = Instant::now() + gateway.config.request_timeout;
         let mut expired = Box::pin(gateway.shutdown.expired_token().cancelled_owned());
         let context = RequestContext {
             request_id: record.id().clone(),
-            tenant: principal.tenant.clone(),
+            tenant: session.principal().tenant.clone(),
             deadline: Some(deadline),
         };
         let model = request.model.clone();
+        let ended = session.clone().ended(Scope::Inference, Some(model.clone()));
+        let mut identity_ended = ended.boxed();
         let begin = async {
             let mut stream = gateway.inference.generate(request, context).await?;
             match stream.next().await {
@@ -70,7 +78,12 @@ impl Generation {
             }
         };
         let (stream, prompt_tokens) = tokio::select! {
-            begun = begin => begun?,
+            biased;
+            error = &mut identity_ended => return Err(error),
+            begun = begin => begun.map_err(|error| match error.code {
+                ErrorCode::ModelNotFound => model_not_found(&model),
+                _ => error,
+            })?,
             () = tokio::time::sleep_until(deadline) => return Err(deadline_exceeded()),
             () = &mut expired => return Err(shutting_down()),
         };
@@ -88,6 +101,7 @@ impl Generation {
             stream,
             record: record.clone(),
             usage,
+            identity_ended,
             deadline: Box::pin(tokio::time::sleep_until(deadline)),
             expired,
             ended: false,
@@ -140,7 +154,11 @@ impl Stream for Generation {
             return Poll::Ready(None);
         }
         let piece = loop {
-            // The engine comes first: what is there already is not lost to a deadline.
+            // A reader that is slow has always something waiting, so who it is comes first.
+            if let Poll::Ready(error) = this.identity_ended.poll_unpin(context) {
+                break Err(error);
+            }
+            // The engine comes next: what is there already is not lost to a deadline.
             match this.stream.poll_next_unpin(context) {
                 Poll::Ready(Some(Ok(event))) => match this.event(event) {
                     Some(piece) => break piece,

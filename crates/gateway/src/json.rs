@@ -21,17 +21,46 @@ where
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        if !is_json(request.headers()) {
-            return Err(ApiError::new(
-                ErrorCode::UnsupportedMediaType,
-                "the body must be JSON; send `Content-Type: application/json`",
-            ));
-        }
-        let body = Bytes::from_request(request, state)
-            .await
-            .map_err(unreadable)?;
-        parse(&body).map(Self)
+        read(request, state, &[JSON]).await.map(Self)
     }
+}
+
+/// A change of some members (RFC 7396), which many clients send as plain JSON.
+pub struct MergePatch<T>(pub T);
+
+impl<S, T> FromRequest<S> for MergePatch<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        read(request, state, &[MERGE_PATCH, JSON]).await.map(Self)
+    }
+}
+
+const JSON: &str = "application/json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
+/// Reads a body that says it is one of `types`.
+async fn read<S, T>(request: Request, state: &S, types: &[&str]) -> Result<T, ApiError>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    let content_type = content_type(request.headers());
+    if !types.iter().any(|it| it.eq_ignore_ascii_case(content_type)) {
+        let types = types.join("` or `");
+        return Err(ApiError::new(
+            ErrorCode::UnsupportedMediaType,
+            format!("the body must be JSON; send `Content-Type: {types}`"),
+        ));
+    }
+    let body = Bytes::from_request(request, state)
+        .await
+        .map_err(unreadable)?;
+    parse(&body)
 }
 
 /// Reads JSON; the error names the field.
@@ -76,12 +105,13 @@ fn problem(error: &serde_json::Error) -> String {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let Some(Ok(value)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else {
-        return false;
-    };
-    let essence = value.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json")
+/// The media type, without its parameters.
+fn content_type(headers: &HeaderMap) -> &str {
+    let value = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let value = value.unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim()
 }
 
 fn unreadable(rejection: BytesRejection) -> ApiError {

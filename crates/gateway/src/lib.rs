@@ -1,11 +1,12 @@
 //! The public edge: OpenAI's and DeepSeek's API over REST, server-sent events and WebSocket.
 //! It checks who calls and what they ask, hands the request to the router and turns the answer
-//! into the caller's format. It holds no state that outlives a request.
+//! into the caller's format. Of its callers it remembers who they are, and nothing else.
 //!
 //! # Layout
 //!
 //! - [`routes`]: the table of routes, each with the policy that guards it; a file per endpoint
 //! - [`policy`]: who may call a route
+//! - [`identity`]: who calls, without asking auth each time
 //! - [`generation`]: one generation with its deadline, its counts and its end
 //! - [`request`]: checks a request's fields and makes the domain's request of them
 //! - [`json`]: reads a JSON body, and says where it is wrong
@@ -17,6 +18,7 @@
 use std::sync::Arc;
 
 use fathom_kit::shutdown::Shutdown;
+use fathom_proto::administration::Administration;
 use fathom_proto::catalog::Catalog;
 use fathom_proto::identity::Identity;
 use fathom_proto::inference::Inference;
@@ -27,6 +29,7 @@ pub mod config;
 mod error;
 mod event_stream;
 mod generation;
+pub mod identity;
 mod json;
 pub mod metrics;
 mod policy;
@@ -36,13 +39,18 @@ mod routes;
 pub mod watch;
 
 pub use config::Config;
+pub use identity::Identities;
 pub use routes::routes;
 
 /// What the handlers need; clones share it.
 #[derive(Clone)]
 pub struct Gateway {
-    /// Knows who calls.
+    /// Knows identities: what the OAuth routes ask.
     pub identity: Arc<dyn Identity>,
+    /// Knows who calls, mostly without asking.
+    pub identities: Identities,
+    /// Changes identities.
+    pub administration: Arc<dyn Administration>,
     /// Generates.
     pub inference: Arc<dyn Inference>,
     /// Knows the models.

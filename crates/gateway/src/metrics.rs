@@ -15,6 +15,14 @@ pub fn describe() {
     );
     describe_counter!(TOKENS, "Tokens, by model and kind.");
     describe_gauge!(IN_FLIGHT, "Requests begun and not ended.");
+    describe_counter!(
+        IDENTITY_LOOKUPS,
+        "Credentials looked at, by how their caller was found, or not."
+    );
+    describe_gauge!(
+        IDENTITY_CONTACT_AGE,
+        "Seconds since auth was last heard; known identities are trusted for 3 and the grace."
+    );
 }
 
 /// Requests ended, by `route` and `status`.
@@ -27,3 +35,7 @@ pub const FIRST_TOKEN: &str = "fathom_gateway_first_token_seconds";
 pub const TOKENS: &str = "fathom_gateway_tokens_total";
 /// Requests begun and not ended.
 pub const IN_FLIGHT: &str = "fathom_gateway_requests_in_flight";
+/// Credentials looked at, by `result` (`hit`, `verified`, `asked`, `refused`, `failed`).
+pub const IDENTITY_LOOKUPS: &str = "fathom_gateway_identity_lookups_total";
+/// Seconds since auth was last heard.
+pub const IDENTITY_CONTACT_AGE: &str = "fathom_gateway_identity_contact_age_seconds";

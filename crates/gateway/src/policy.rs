@@ -6,17 +6,20 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use fathom_proto::ErrorCode;
-use fathom_proto::identity::{Principal, Scope};
-use http::{HeaderMap, header};
+use fathom_proto::identity::Scope;
+use http::{HeaderMap, HeaderValue, header};
 use secrecy::SecretString;
 
 use crate::Gateway;
-use crate::error::ApiError;
+use crate::error::{ApiError, lacks_scope};
+use crate::identity::{self, Identities, Session};
 use crate::record::Record;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
+    /// Anybody: what the route says is no secret and the same for all.
+    Public,
     /// Anybody: the route itself takes credentials, in its own form.
     OwnCredentials,
     /// A bearer whose identity has this scope.
@@ -27,7 +30,7 @@ impl Policy {
     /// The route, guarded.
     pub fn guard(self, route: MethodRouter<Gateway>, gateway: &Gateway) -> MethodRouter<Gateway> {
         match self {
-            Self::OwnCredentials => route,
+            Self::Public | Self::OwnCredentials => route,
             Self::Scope(scope) => {
                 route.route_layer(from_fn_with_state((gateway.clone(), scope), require))
             }
@@ -41,43 +44,92 @@ async fn require(
     next: Next,
 ) -> Response {
     let bearer = bearer(request.headers());
-    let record = request.extensions().get::<Record>().cloned();
-    match authenticate(&gateway, bearer, scope, record.as_ref()).await {
-        Ok(principal) => {
-            request.extensions_mut().insert(principal);
+    let record = request.extensions().get::<Record>();
+    match authenticate(&gateway.identities, bearer, scope, record).await {
+        Ok(session) => {
+            request.extensions_mut().insert(session);
             next.run(request).await
         }
-        Err(error) => error.into_response(),
+        Err(denied) => denied.into_response(),
     }
 }
 
 /// The caller behind a credential, if it has `scope`.
+///
+/// # Errors
+/// Why it is not let in; the record learns the reason of a refusal, the caller does not.
 pub async fn authenticate(
-    gateway: &Gateway,
+    identities: &Identities,
     bearer: Option<SecretString>,
     scope: Scope,
     record: Option<&Record>,
-) -> Result<Principal, ApiError> {
-    let bearer = bearer.ok_or_else(|| {
-        ApiError::new(
-            ErrorCode::Unauthenticated,
-            "no credential; send `Authorization: Bearer <API key or access token>`",
-        )
+) -> Result<Session, Denied> {
+    let bearer = bearer.ok_or(Denied::NoCredential)?;
+    let session = identities.authenticate(bearer).await.map_err(|error| {
+        if let (identity::Error::Refused(refusal), Some(record)) = (error, record) {
+            record.set_refusal(refusal);
+        }
+        Denied::Unknown(error)
     })?;
-    let principal = gateway.call(gateway.identity.authenticate(bearer)).await?;
     if let Some(record) = record {
-        record.set_caller(&principal);
+        record.set_caller(session.principal());
     }
-    if !principal.scopes.contains(scope) {
-        let message = format!("this credential lacks the scope `{}`", scope.as_str());
-        return Err(ApiError::new(ErrorCode::PermissionDenied, message));
+    match session.check(scope, None) {
+        Ok(()) => Ok(session),
+        Err(_) => Err(Denied::Scope(scope)),
     }
-    Ok(principal)
 }
 
-/// The credential of the `Authorization` header.
+/// A caller that is not let in.
+#[derive(Debug)]
+pub enum Denied {
+    /// It does not say who it is.
+    NoCredential,
+    /// Who it is is not established.
+    Unknown(identity::Error),
+    /// It is known, and lacks this scope.
+    Scope(Scope),
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::NoCredential => Self::new(
+                ErrorCode::Unauthenticated,
+                "no credential; send `Authorization: Bearer <API key or access token>`",
+            ),
+            Denied::Unknown(error) => Self(error.into()),
+            Denied::Scope(scope) => Self(lacks_scope(scope)),
+        }
+    }
+}
+
+impl IntoResponse for Denied {
+    /// With the challenge of RFC 6750, section 3: no error for who did not know that one must say
+    /// who one is, and the scope for who lacks it.
+    fn into_response(self) -> Response {
+        let challenge = match &self {
+            Self::NoCredential => Some("Bearer realm=\"fathom\"".to_owned()),
+            Self::Unknown(_) => None,
+            Self::Scope(scope) => Some(format!(
+                "Bearer realm=\"fathom\", error=\"insufficient_scope\", scope=\"{}\"",
+                scope.as_str()
+            )),
+        };
+        let mut response = ApiError::from(self).into_response();
+        if let Some(Ok(challenge)) = challenge.map(HeaderValue::try_from) {
+            let headers = response.headers_mut();
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+/// The credential of the `Authorization` header; none if there are two.
 pub fn bearer(headers: &HeaderMap) -> Option<SecretString> {
-    strip_bearer(headers.get(header::AUTHORIZATION)?.to_str().ok()?)
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    strip_bearer(value.to_str().ok()?)
 }
 
 /// The credential after the word `Bearer`, whatever its case (RFC 9110, section 11.1).

@@ -22,6 +22,7 @@ use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
 use crate::error::ErrorNote;
+use crate::identity::Refusal;
 use crate::metrics;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -66,6 +67,9 @@ fn route(request: &Request) -> String {
     let method = match *request.method() {
         Method::GET => "GET",
         Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
         _ => "OTHER",
     };
     format!("{method} {}", path.as_str())
@@ -88,6 +92,7 @@ struct Details {
     status: Option<u16>,
     error: Option<ErrorCode>,
     caller: Option<(String, String)>,
+    refusal: Option<Refusal>,
     model: Option<ModelId>,
     first_token: Option<Instant>,
     usage: Option<Usage>,
@@ -123,6 +128,11 @@ impl Record {
     pub fn set_caller(&self, principal: &Principal) {
         let caller = (principal.tenant.to_string(), principal.subject.clone());
         self.details().caller = Some(caller);
+    }
+
+    /// Why the credential was refused, which the caller is not told.
+    pub fn set_refusal(&self, refusal: Refusal) {
+        self.details().refusal = Some(refusal);
     }
 
     /// The model that generates; only names that the router accepted, so that labels are bounded.
@@ -211,6 +221,7 @@ impl Drop for Ending {
             peer.ip = peer.as_deref(),
             tenant.id = tenant.as_deref(),
             caller.id = caller.as_deref(),
+            refusal = details.refusal.map(tracing::field::display),
             model.id = details.model.as_ref().map(ModelId::as_str),
             prompt_tokens = details.usage.map(|usage| usage.prompt_tokens),
             completion_tokens = details.usage.map(|usage| usage.completion_tokens),

@@ -1,10 +1,11 @@
 //! The table of routes, and the layers around all of them.
 
+mod admin;
 mod chat;
 mod completions;
 mod models;
+mod oauth;
 mod stream;
-mod token;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -41,8 +42,11 @@ fn table() -> Vec<Route> {
         ("/v1/models/{id}", models, get(models::retrieve)),
         ("/models/{id}", models, get(models::retrieve)),
         ("/v1/stream", Policy::OwnCredentials, get(stream::upgrade)),
-        ("/oauth/token", Policy::OwnCredentials, post(token::issue)),
     ]
+    .into_iter()
+    .chain(oauth::table())
+    .chain(admin::table())
+    .collect()
 }
 
 fn layered(table: Vec<Route>, gateway: Gateway) -> Router {
@@ -57,6 +61,7 @@ fn layered(table: Vec<Route>, gateway: Gateway) -> Router {
         // A bug in one request ends that request alone.
         .layer(CatchPanicLayer::custom(|_| panicked()))
         .layer(DefaultBodyLimit::max(max_body_bytes))
+        .layer(from_fn(admin::problem::layer))
         // Outermost, so that every answer has an id and leaves one log line.
         .layer(from_fn(record::layer))
         .with_state(gateway)

@@ -1,10 +1,9 @@
-//! Whether the services behind the gateway can be reached; `/readyz` says so.
+//! Whether the services behind the gateway can be reached; `/readyz` says so. Auth is reached while
+//! [`Identities::keep_current`](crate::Identities::keep_current) hears it.
 
 use std::time::Duration;
 
 use fathom_kit::readiness::Readiness;
-use fathom_proto::ErrorCode;
-use secrecy::SecretString;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::Gateway;
@@ -28,11 +27,8 @@ async fn watch(gateway: Gateway, readiness: Readiness) {
     let watch = async {
         loop {
             ticks.tick().await;
-            let (auth, router) = tokio::join!(
-                timeout(PERIOD, auth_answers(&gateway)),
-                timeout(PERIOD, gateway.catalog.list_models()),
-            );
-            readiness.set("auth", auth == Ok(true));
+            let router = timeout(PERIOD, gateway.catalog.list_models()).await;
+            readiness.set("auth", gateway.identities.in_contact());
             readiness.set("router", matches!(router, Ok(Ok(_))));
         }
     };
@@ -40,10 +36,4 @@ async fn watch(gateway: Gateway, readiness: Readiness) {
         () = watch => {}
         () = gateway.shutdown.draining() => {}
     }
-}
-
-/// An auth service that is up refuses an empty credential; one that is not says something else.
-async fn auth_answers(gateway: &Gateway) -> bool {
-    let answer = gateway.identity.authenticate(SecretString::from("")).await;
-    answer.is_err_and(|error| error.code == ErrorCode::Unauthenticated)
 }

@@ -6,12 +6,12 @@ use fathom_api::chat::{
     AssistantMessage, ChatChoice, ChatChunk, ChatCompletion, ChatRequest, ChunkChoice, Delta,
 };
 use fathom_api::usage::{FinishReason, Usage};
-use fathom_proto::identity::Principal;
 
 use crate::Gateway;
 use crate::error::ApiError;
 use crate::event_stream::{self, Events, finish_reason, to_json};
 use crate::generation::Generation;
+use crate::identity::Session;
 use crate::json::Json;
 use crate::record::Record;
 use crate::request;
@@ -19,14 +19,14 @@ use crate::request;
 /// Continues a conversation.
 pub async fn create(
     State(gateway): State<Gateway>,
-    Extension(principal): Extension<Principal>,
+    Extension(session): Extension<Session>,
     Extension(record): Extension<Record>,
     Json(request): Json<ChatRequest>,
 ) -> Result<Response, ApiError> {
     let stream = request.stream.unwrap_or(false);
     let include_usage = request.stream_options.unwrap_or_default().include_usage;
     let request = request::from_chat(request, &gateway.config)?;
-    let generation = Generation::start(&gateway, &principal, &record, request).await?;
+    let generation = Generation::start(&gateway, &session, &record, request).await?;
     if stream {
         let id = answer_id(&generation);
         let events = ChatEvents { id, include_usage };

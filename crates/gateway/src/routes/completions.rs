@@ -4,12 +4,12 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, extract::State};
 use fathom_api::completions::{Choice, Completion, CompletionRequest};
 use fathom_api::usage::{FinishReason, Usage};
-use fathom_proto::identity::Principal;
 
 use crate::Gateway;
 use crate::error::ApiError;
 use crate::event_stream::{self, Events, finish_reason, to_json};
 use crate::generation::Generation;
+use crate::identity::Session;
 use crate::json::Json;
 use crate::record::Record;
 use crate::request;
@@ -17,14 +17,14 @@ use crate::request;
 /// Continues a text.
 pub async fn create(
     State(gateway): State<Gateway>,
-    Extension(principal): Extension<Principal>,
+    Extension(session): Extension<Session>,
     Extension(record): Extension<Record>,
     Json(request): Json<CompletionRequest>,
 ) -> Result<Response, ApiError> {
     let stream = request.stream.unwrap_or(false);
     let include_usage = request.stream_options.unwrap_or_default().include_usage;
     let request = request::from_completion(request, &gateway.config)?;
-    let generation = Generation::start(&gateway, &principal, &record, request).await?;
+    let generation = Generation::start(&gateway, &session, &record, request).await?;
     let id = format!("cmpl-{}", generation.request_id());
     if stream {
         let events = CompletionEvents { id, include_usage };

@@ -1,39 +1,45 @@
 //! `GET /v1/models` and `GET /v1/models/{id}`
 
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use fathom_api::models::{Backing, Model, ModelList};
-use fathom_proto::ErrorCode;
 use fathom_proto::catalog;
+use fathom_proto::identity::Scope;
 
 use crate::Gateway;
-use crate::error::ApiError;
+use crate::error::{ApiError, model_not_found};
+use crate::identity::Session;
 
-/// Every model, with what really stands behind its name.
-pub async fn list(State(gateway): State<Gateway>) -> Result<Json<ModelList>, ApiError> {
+/// Every model that the caller may know of, with what really stands behind its name.
+pub async fn list(
+    State(gateway): State<Gateway>,
+    Extension(session): Extension<Session>,
+) -> Result<Json<ModelList>, ApiError> {
     let models = gateway.call(gateway.catalog.list_models()).await?;
-    let data = models.into_iter().map(describe).collect();
+    let allowed = &session.principal().models;
+    let data = models
+        .into_iter()
+        .filter(|model| allowed.allows(&model.id))
+        .map(describe);
     Ok(Json(ModelList {
         object: "list".into(),
-        data,
+        data: data.collect(),
     }))
 }
 
 /// One model.
 pub async fn retrieve(
     State(gateway): State<Gateway>,
+    Extension(session): Extension<Session>,
     Path(id): Path<String>,
 ) -> Result<Json<Model>, ApiError> {
+    let id = id.into();
+    session.check(Scope::ModelsRead, Some(&id))?;
     let models = gateway.call(gateway.catalog.list_models()).await?;
-    let model = models.into_iter().find(|model| model.id.as_str() == id);
-    model.map(|model| Json(describe(model))).ok_or_else(|| {
-        let mut error = ApiError::new(
-            ErrorCode::ModelNotFound,
-            "there is no such model; `GET /v1/models` lists the names",
-        );
-        error.0.param = Some("model".into());
-        error
-    })
+    let model = models.into_iter().find(|model| model.id == id);
+    model
+        .map(|model| Json(describe(model)))
+        .ok_or_else(|| model_not_found(&id).into())
 }
 
 fn describe(model: catalog::Model) -> Model {

@@ -2,7 +2,7 @@
 //! the server streams the text and closes; whoever reads until the close has the whole answer.
 //!
 //! Close codes (RFC 6455, section 7.4.1): 1000 complete, 1001 the server goes down, 1008 the
-//! request is refused, 1011 it failed, 1013 no capacity now.
+//! request or the caller is refused, at any time, 1011 it failed, 1013 no capacity now.
 
 use std::time::Duration;
 
@@ -13,17 +13,18 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_
 use axum::response::{IntoResponse, Response};
 use fathom_api::stream::{ClientMessage, ServerMessage, StreamRequest};
 use fathom_api::usage::Usage;
-use fathom_proto::identity::{Principal, Scope};
+use fathom_proto::identity::Scope;
 use fathom_proto::{Error, ErrorCode};
 use futures::StreamExt;
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::Gateway;
 use crate::error::{self, ApiError};
 use crate::event_stream::{finish_reason, to_json};
 use crate::generation::{Generation, Piece};
-use crate::policy::{authenticate, bearer, strip_bearer};
+use crate::identity::Session;
+use crate::policy::{Denied, authenticate, bearer, strip_bearer};
 use crate::record::{Ending, Record};
 use crate::{json, request};
 
@@ -36,18 +37,19 @@ pub async fn upgrade(
     Extension(record): Extension<Record>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<Response, ApiError> {
+) -> Result<Response, Response> {
     let upgrade = upgrade.map_err(|_| {
-        ApiError::new(
-            ErrorCode::InvalidRequest,
-            "this route is a WebSocket; send a handshake",
-        )
+        let message = "this route is a WebSocket; send a handshake";
+        ApiError::new(ErrorCode::InvalidRequest, message).into_response()
     })?;
-    let principal = match bearer(&headers) {
-        Some(bearer) => {
-            Some(authenticate(&gateway, Some(bearer), Scope::Inference, Some(&record)).await?)
-        }
-        None => None,
+    // A header that cannot be read is a credential that does not hold, not none.
+    let session = if headers.contains_key(header::AUTHORIZATION) {
+        let bearer = bearer(&headers);
+        let scope = Scope::Inference;
+        let session = authenticate(&gateway.identities, bearer, scope, Some(&record)).await;
+        Some(session.map_err(Denied::into_response)?)
+    } else {
+        None
     };
     let max_message_bytes = gateway.config.websocket.max_message_bytes;
     let hold = gateway.shutdown.hold();
@@ -58,18 +60,18 @@ pub async fn upgrade(
         .on_upgrade(async move |socket| {
             // axum spawns this future; the token makes shutdown wait for it.
             let _hold = hold;
-            Session {
+            Exchange {
                 socket,
                 gateway,
                 ending,
             }
-            .run(principal)
+            .run(session)
             .await;
         })
         .into_response())
 }
 
-struct Session {
+struct Exchange {
     socket: WebSocket,
     gateway: Gateway,
     ending: Ending,
@@ -98,9 +100,9 @@ impl From<axum::Error> for Break {
     }
 }
 
-impl Session {
-    async fn run(mut self, principal: Option<Principal>) {
-        match self.exchange(principal).await {
+impl Exchange {
+    async fn run(mut self, session: Option<Session>) {
+        match self.exchange(session).await {
             Ok(()) => {
                 self.ending.complete = true;
                 self.close(close_code::NORMAL, "").await;
@@ -126,46 +128,42 @@ impl Session {
         }
     }
 
-    async fn exchange(&mut self, principal: Option<Principal>) -> Result<(), Break> {
+    async fn exchange(&mut self, session: Option<Session>) -> Result<(), Break> {
         let deadline = Instant::now() + self.gateway.config.websocket.request_timeout;
-        let principal = match principal {
-            Some(principal) => principal,
+        let session = match session {
+            Some(session) => session,
             None => self.authenticate(deadline).await?,
         };
-        let request = match self.receive(deadline).await? {
+        let received = tokio::select! {
+            received = self.receive(deadline) => received?,
+            error = session.clone().ended(Scope::Inference, None) => return Err(Break::Failed(error)),
+        };
+        let request = match received {
             ClientMessage::Request(request) => request,
             ClientMessage::Auth { .. } => {
                 return Err(invalid("`auth` was sent already; send `request`"));
             }
         };
-        self.generate(&principal, request).await
+        self.generate(&session, request).await
     }
 
-    async fn authenticate(&mut self, deadline: Instant) -> Result<Principal, Break> {
+    async fn authenticate(&mut self, deadline: Instant) -> Result<Session, Break> {
         let ClientMessage::Auth { token } = self.receive(deadline).await? else {
             let message = "the first message must be {\"type\": \"auth\", \"token\": \"Bearer …\"}";
             return Err(ApiError::new(ErrorCode::Unauthenticated, message).into());
         };
-        let record = &self.ending.record;
-        Ok(authenticate(
-            &self.gateway,
-            strip_bearer(&token),
-            Scope::Inference,
-            Some(record),
-        )
-        .await?)
+        let identities = &self.gateway.identities;
+        let record = Some(&self.ending.record);
+        let session = authenticate(identities, strip_bearer(&token), Scope::Inference, record);
+        Ok(session.await.map_err(ApiError::from)?)
     }
 
-    async fn generate(
-        &mut self,
-        principal: &Principal,
-        request: StreamRequest,
-    ) -> Result<(), Break> {
+    async fn generate(&mut self, session: &Session, request: StreamRequest) -> Result<(), Break> {
         let request = request::from_stream(request, &self.gateway.config)?;
         let record = self.ending.record.clone();
         let gateway = self.gateway.clone();
         let mut generation = tokio::select! {
-            started = Generation::start(&gateway, principal, &record, request) => {
+            started = Generation::start(&gateway, session, &record, request) => {
                 started.map_err(Break::Failed)?
             }
             interrupted = self.interruption() => return Err(interrupted),

@@ -5,17 +5,13 @@ use std::time::Duration;
 
 use fathom_kit::shutdown::Shutdown;
 use fathom_proto::catalog::{Catalog, Model};
-use fathom_proto::identity::{AccessToken, Identity, Principal, Scope, TokenRequest};
 use fathom_proto::inference::{Event, GenerateRequest, Inference, RequestContext, TokenStream};
 use fathom_proto::{Error, ErrorCode};
-use secrecy::{ExposeSecret, SecretString};
+use tokio::task::yield_now;
 
-use crate::{Config, Gateway};
-
-pub const ALL_SCOPES: &str = "all-scopes";
-pub const NO_SCOPES: &str = "no-scopes";
-pub const AUTH_IS_DOWN: &str = "auth-is-down";
-pub const AUTH_HANGS: &str = "auth-hangs";
+use super::admin::fake::FakeAdministration;
+use crate::identity::fake::FakeAuth;
+use crate::{Config, Gateway, Identities};
 
 type Events = Vec<Result<Event, ErrorCode>>;
 
@@ -37,55 +33,38 @@ pub fn gateway() -> Gateway {
 
 /// A gateway whose engine yields `events`, once.
 pub fn gateway_with(events: Events) -> Gateway {
-    over(Scripted(Mutex::new(Some(events))))
+    over(FakeAuth::new(), Scripted(Mutex::new(Some(events))))
 }
 
 /// A gateway whose engine begins and never goes on.
 pub fn hanging() -> Gateway {
-    over(Hanging)
+    over(FakeAuth::new(), Hanging)
 }
 
-fn over(inference: impl Inference + 'static) -> Gateway {
+/// A gateway that follows what `auth` tells, and whose engine begins and never goes on.
+pub async fn watching(auth: &Arc<FakeAuth>) -> Gateway {
+    let gateway = over(auth.clone(), Hanging);
+    let watch = gateway
+        .identities
+        .clone()
+        .keep_current(gateway.shutdown.clone());
+    gateway.shutdown.spawn(watch);
+    while !gateway.identities.in_contact() || gateway.identities.key_set().is_none() {
+        yield_now().await;
+    }
+    gateway
+}
+
+fn over(auth: Arc<FakeAuth>, inference: impl Inference + 'static) -> Gateway {
+    let config = Config::default();
     Gateway {
-        identity: Arc::new(Identities),
+        identity: auth.clone(),
+        identities: Identities::new(auth, &config),
+        administration: Arc::new(FakeAdministration::default()),
         inference: Arc::new(inference),
-        catalog: Arc::new(NoModels),
-        config: Arc::new(Config::default()),
+        catalog: Arc::new(TwoModels),
+        config: Arc::new(config),
         shutdown: Shutdown::new(Duration::from_secs(1)),
-    }
-}
-
-struct Identities;
-
-#[tonic::async_trait]
-impl Identity for Identities {
-    async fn authenticate(&self, bearer: SecretString) -> Result<Principal, Error> {
-        let scopes = match bearer.expose_secret() {
-            ALL_SCOPES => Scope::ALL.into_iter().collect(),
-            NO_SCOPES => [].into_iter().collect(),
-            AUTH_HANGS => std::future::pending().await,
-            AUTH_IS_DOWN => return Err(Error::new(ErrorCode::Unavailable, "down")),
-            _ => return Err(Error::new(ErrorCode::Unauthenticated, "unknown")),
-        };
-        let tenant = "tenant".into();
-        Ok(Principal {
-            tenant,
-            subject: "caller".into(),
-            scopes,
-            expires_at: None,
-        })
-    }
-
-    async fn issue_token(&self, request: TokenRequest) -> Result<AccessToken, Error> {
-        if request.client_id != "c" || request.client_secret.expose_secret() != "a:b% c" {
-            return Err(Error::new(ErrorCode::Unauthenticated, "unknown"));
-        }
-        let scopes = [Scope::Inference].into_iter().collect();
-        Ok(AccessToken {
-            token: "t".into(),
-            expires_in: 3600,
-            scopes,
-        })
     }
 }
 
@@ -106,18 +85,35 @@ struct Hanging;
 
 #[tonic::async_trait]
 impl Inference for Hanging {
-    async fn generate(&self, _: GenerateRequest, _: RequestContext) -> Result<TokenStream, Error> {
+    async fn generate(
+        &self,
+        ask: GenerateRequest,
+        _: RequestContext,
+    ) -> Result<TokenStream, Error> {
         use futures::StreamExt;
+        if ask.model.as_str() == "unknown" {
+            return Err(Error::new(
+                ErrorCode::ModelNotFound,
+                "in the router's words",
+            ));
+        }
         let begun = futures::stream::iter([Ok(Event::Started { prompt_tokens: 1 })]);
         Ok(Box::pin(begun.chain(futures::stream::pending())))
     }
 }
 
-struct NoModels;
+struct TwoModels;
 
 #[tonic::async_trait]
-impl Catalog for NoModels {
+impl Catalog for TwoModels {
     async fn list_models(&self) -> Result<Vec<Model>, Error> {
-        Ok(Vec::new())
+        let model = |id: &str| Model {
+            id: id.into(),
+            owned_by: "fathom".to_owned(),
+            created: 1,
+            context_length: 4096,
+            deployment: None,
+        };
+        Ok(vec![model("large"), model("m")])
     }
 }
