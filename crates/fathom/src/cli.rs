@@ -10,9 +10,8 @@ use fathom_kit::shutdown::Shutdown;
 use fathom_kit::telemetry;
 use fathom_worker::EngineConfig;
 
-use crate::Config;
 use crate::process::Process;
-use crate::{roles, up};
+use crate::{Config, admin, migrate, roles, up};
 
 /// A self-hosted LLM serving platform that speaks DeepSeek's and OpenAI's API.
 #[derive(Debug, Parser)]
@@ -46,12 +45,39 @@ enum Command {
         #[arg(long, hide = true)]
         supervised: bool,
     },
+    /// Change tenants, clients, keys and limits, beside the servers that run or without any.
+    Admin {
+        #[command(flatten)]
+        options: Options,
+        /// Print JSON: an object, or an array of them.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        resource: admin::Resource,
+    },
+    /// Check the log of changes.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Bring the database up to date, and say what that took.
+    Migrate(Options),
     /// Look at the configuration without running anything.
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Look after model files.
     #[command(subcommand)]
     Model(ModelCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Check every row, and name the first that is not as it was written.
+    Verify {
+        #[command(flatten)]
+        options: Options,
+        /// The signed end of the log; by default the file that the auth service keeps.
+        #[arg(long, value_name = "FILE")]
+        head: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -76,10 +102,10 @@ enum ModelCommand {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Options {
     /// The configuration file.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// Set one key, for example `gateway.listen=127.0.0.1:9000`; wins over all else.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE", global = true)]
     settings: Vec<Setting>,
 }
 
@@ -123,6 +149,21 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             let start = async { Ok(roles::worker(&config, &process).await?.0) };
             roles::run(start, &process).await
         }),
+        Command::Admin {
+            options,
+            json,
+            resource,
+        } => once(options.load()?, async |config| {
+            admin::run(resource, &config, json).await
+        }),
+        Command::Audit(AuditCommand::Verify { options, head }) => {
+            once(options.load()?, async |config| {
+                admin::verify_audit(&config, head.as_deref()).await
+            })
+        }
+        Command::Migrate(options) => once(options.load()?, async |config| {
+            print(&migrate::run(&config).await?)
+        }),
         Command::Config(ConfigCommand::Check(options)) => {
             options.load()?;
             print("the configuration is valid\n")
@@ -130,6 +171,19 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Config(ConfigCommand::Print(options)) => print(&options.load()?.redacted()?),
         Command::Model(ModelCommand::Fetch { dir }) => fetch(dir),
     }
+}
+
+/// Runs a command that ends by itself.
+fn once<C>(config: Config, command: C) -> anyhow::Result<()>
+where
+    C: AsyncFnOnce(Config) -> anyhow::Result<()>,
+{
+    telemetry::init_logs(&config.telemetry)
+        .map_err(|error| ConfigError::Invalid(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(command(config))
 }
 
 /// Starts the runtime and the telemetry, then the role.

@@ -41,7 +41,8 @@ impl Config {
             gateway: fathom_gateway::Config::default(),
             auth: fathom_auth::Config {
                 database: database.clone(),
-                key_ring: home.join("keyring.json"),
+                key_ring: home.join("keyring.json").into(),
+                audit_head: home.join("audit-head.json"),
                 ..fathom_auth::Config::default()
             },
             router: fathom_router::Config {

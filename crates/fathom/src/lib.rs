@@ -11,11 +11,15 @@
 //! - [`ports`]: the open ports of a role, and serving on them
 //! - [`supervisor`]: child processes that are started again when they die
 //! - [`process`]: signals, and the order in which a process goes down
+//! - [`admin`]: `fathom admin` and `fathom audit`, which change and check identities
+//! - [`migrate`]: `fathom migrate`
 //! - [`banner`]: what a person sees when `up` is ready
 
+pub mod admin;
 pub mod banner;
 pub mod cli;
 pub mod config;
+pub mod migrate;
 pub mod ports;
 pub mod process;
 pub mod roles;

@@ -1,5 +1,6 @@
 //! Child processes of the same binary, started again when they die.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub struct Supervised {
     pub name: &'static str,
     /// Arguments of this binary.
     pub arguments: Vec<String>,
+    /// Variables of our environment that are none of the child's business.
+    pub hidden: Vec<OsString>,
 }
 
 impl Supervised {
@@ -84,7 +87,11 @@ impl Supervised {
     }
 
     fn spawn(&self, binary: &Path) -> std::io::Result<Child> {
-        Command::new(binary)
+        let mut command = Command::new(binary);
+        for name in &self.hidden {
+            command.env_remove(name);
+        }
+        command
             .args(&self.arguments)
             // The child drains when this pipe closes, so it ends with us however we end.
             .stdin(Stdio::piped())

@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context;
 use fathom_auth::Auth;
 use fathom_auth::demo::{DemoCredentials, ensure_demo};
-use fathom_gateway::Gateway;
+use fathom_gateway::{Gateway, Identities};
 use fathom_kit::private::create_folder;
 use fathom_proto::id::WorkerId;
 use fathom_proto::registry::Announcement;
@@ -79,8 +79,13 @@ impl Up {
             .with_context(|| format!("cannot make the folder {}", config.home.display()))?;
         let lock = lock(&config.home)?;
         let ports = Ports::bind(&config.gateway.listen, &config.gateway.admin_listen)?;
-        if config.auth.public_url == fathom_auth::Config::default().public_url {
+        let defaults = fathom_auth::Config::default();
+        if config.auth.public_url == defaults.public_url {
             config.auth.public_url = ports.endpoint()?.to_string();
+        }
+        // Clients find the OAuth endpoints below the issuer (RFC 8414), so it must be where we are.
+        if config.auth.issuer == defaults.issuer {
+            config.auth.issuer.clone_from(&config.auth.public_url);
         }
         let core = process.stage();
         let auth = open_auth(&config.auth).await?;
@@ -97,8 +102,16 @@ impl Up {
         let was_ready = Arc::new(AtomicBool::new(false));
         let children = Children::start(&config, local, &router, &core, &was_ready)?;
 
+        core.shutdown
+            .spawn(auth.clone().keep_current(core.shutdown.clone()));
+        let identity = Arc::new(auth.clone());
+        let identities = Identities::new(identity.clone(), &config.gateway);
+        core.shutdown
+            .spawn(identities.clone().keep_current(core.shutdown.clone()));
         let gateway = Gateway {
-            identity: Arc::new(auth.clone()),
+            administration: identity.clone(),
+            identity,
+            identities,
             inference: Arc::new(router.clone()),
             catalog: Arc::new(router.clone()),
             config: Arc::new(config.gateway.clone()),

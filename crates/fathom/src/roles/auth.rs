@@ -6,7 +6,7 @@ use anyhow::Context;
 use fathom_auth::Auth;
 use fathom_auth::demo::ensure_demo;
 use fathom_kit::{database, server::Limits};
-use fathom_proto::grpc::IdentityServer;
+use fathom_proto::grpc::{AdministrationServer, IdentityServer};
 use tonic::service::Routes;
 
 use crate::Config;
@@ -23,7 +23,13 @@ pub async fn auth(config: &Config, process: &Process) -> anyhow::Result<Role> {
     if let Some(path) = &config.auth.demo_credentials {
         ensure_demo(&auth, path).await?;
     }
-    let routes = Routes::new(IdentityServer::new(Arc::new(auth))).into_axum_router();
+    process
+        .shutdown
+        .spawn(auth.clone().keep_current(process.shutdown.clone()));
+    let port = Arc::new(auth);
+    let routes = Routes::new(IdentityServer::new(port.clone()))
+        .add_service(AdministrationServer::new(port))
+        .into_axum_router();
     Ok(ports.serve(routes, Limits::internal(), process)?)
 }
 

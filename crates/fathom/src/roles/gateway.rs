@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use fathom_gateway::{Gateway, routes, watch};
-use fathom_proto::grpc::{CatalogClient, IdentityClient, InferenceClient};
+use fathom_gateway::{Gateway, Identities, routes, watch};
+use fathom_proto::grpc::{AdministrationClient, CatalogClient, IdentityClient, InferenceClient};
 
 use crate::Config;
 use crate::ports::{Ports, Role};
@@ -21,8 +21,16 @@ pub async fn gateway(config: &Config, process: &Process) -> anyhow::Result<Role>
         .router
         .channel()
         .map_err(anyhow::Error::msg)?;
+    let identity = Arc::new(IdentityClient::new(auth.clone()));
+    let identities = Identities::new(identity.clone(), &config.gateway);
+    // Streams that may finish must still end when their caller is shut out.
+    process
+        .admin
+        .spawn(identities.clone().keep_current(process.admin.clone()));
     let gateway = Gateway {
-        identity: Arc::new(IdentityClient::new(auth)),
+        identity,
+        identities,
+        administration: Arc::new(AdministrationClient::new(auth)),
         inference: Arc::new(InferenceClient::new(router.clone())),
         catalog: Arc::new(CatalogClient::new(router)),
         config: Arc::new(config.gateway.clone()),

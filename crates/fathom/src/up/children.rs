@@ -1,10 +1,12 @@
 //! The worker processes of local engines. They register over a socket, as workers of a cluster
 //! do, and end before the registry does.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
+use fathom_auth::keyring::KeyRingSource;
 use fathom_kit::net::{Endpoint, ListenAddress};
 use fathom_kit::private::create_folder;
 use fathom_kit::server::Limits;
@@ -67,6 +69,7 @@ impl Children {
             let child = Supervised {
                 name: "worker",
                 arguments: worker_arguments(&worker, config)?,
+                hidden: secret_variables(config),
             };
             let (binary, was_ready) = (binary.clone(), was_ready.clone());
             let shutdown = children.shutdown.clone();
@@ -94,6 +97,15 @@ impl Children {
         self.shutdown.drain().await;
         while self.running.join_next().await.is_some() {}
     }
+}
+
+/// Where configuration comes from, and the key ring if it comes from there too.
+fn secret_variables(config: &Config) -> Vec<OsString> {
+    let mut names = fathom_kit::config::variables();
+    if let KeyRingSource::Environment(name) = &config.auth.key_ring {
+        names.push(name.into());
+    }
+    names
 }
 
 /// The command line of a worker child. It holds every setting that matters to the child, so that

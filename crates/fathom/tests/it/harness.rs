@@ -83,6 +83,15 @@ pub fn home() -> Arc<TempDir> {
 impl Server {
     /// Starts it. Settings in `arguments` win over the harness's own.
     pub fn launch(home: &Arc<TempDir>, arguments: &[&str]) -> Self {
+        Self::launch_with(home, arguments, &[])
+    }
+
+    /// Starts it with `variables` in its environment.
+    pub fn launch_with(
+        home: &Arc<TempDir>,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let models = test_path("FATHOM_TEST_MODELS");
         let admin = home.path().join("admin.sock");
         let mut all = vec!["up".to_owned()];
@@ -95,6 +104,7 @@ impl Server {
         }
         all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         let mut command = fathom(home.path(), &all);
+        command.envs(variables.iter().copied());
         command.stdout(File::create(home.path().join("out")).unwrap());
         command.stderr(File::create(home.path().join("log")).unwrap());
         let process = command.spawn().unwrap();
@@ -109,8 +119,13 @@ impl Server {
 
     /// Starts it and waits until it says that it is ready.
     pub async fn ready(home: &Arc<TempDir>, arguments: &[&str]) -> Self {
+        Self::launch(home, arguments).when_ready().await
+    }
+
+    /// Waits until it says that it is ready.
+    pub async fn when_ready(self) -> Self {
         let begun = Instant::now();
-        let mut server = Self::launch(home, arguments);
+        let mut server = self;
         eventually("the server is ready", START, async || {
             assert_eq!(server.process.try_wait().unwrap(), None, "it has ended");
             server.output().contains("Fathom is ready.").then_some(())

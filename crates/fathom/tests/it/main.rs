@@ -7,16 +7,20 @@
     reason = "a test that cannot go on has failed, and shows why"
 )]
 
+mod admin;
 mod ask;
 mod cancel;
+mod clock;
 mod configuration;
 mod death;
 mod examples;
 mod harness;
 mod models;
+mod oauth_clients;
 mod process;
 mod restart;
 mod secrecy;
+mod secrecy_of_identities;
 mod shutdown;
 mod text;
 mod weights;

@@ -13,11 +13,11 @@ use crate::harness::{REAL, Server, home, real};
 use crate::process::eventually;
 
 /// Stands in every place that a caller writes to.
-const CANARY: &str = "cAnArY-7f3a";
+pub const CANARY: &str = "cAnArY-7f3a";
 
 /// Our own crates tell all they have.
-const LOG: &str = "telemetry.log=info,fathom=trace,fathom_auth=trace,fathom_engine=trace,\
-                   fathom_gateway=trace,fathom_kit=trace,fathom_proto=trace,fathom_router=trace,\
+pub const LOG: &str = "telemetry.log=info,fathom=trace,fathom_auth=trace,fathom_engine=trace,\
+                   fathom_gateway=trace,fathom_kit=trace,fathom_proto=trace,fathom_router=trace,fathom_token=trace,\
                    fathom_worker=trace";
 
 /// SEC-40, for the log and the process table.
