@@ -15,6 +15,7 @@ use fathom_kit::net::ListenAddress;
 use fathom_kit::telemetry::init_metrics;
 use fathom_worker::{EngineConfig, Load, SimConfig, Worker};
 use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::SecretString;
 use tempfile::TempDir;
 
 /// A process has one recorder, whatever the number of clusters in it.
@@ -38,14 +39,17 @@ pub enum Wiring {
 pub struct Builder {
     wiring: Wiring,
     sim: SimConfig,
+    gateways: usize,
     grace: Duration,
     adjust: fn(&mut Config),
 }
 
 /// A running Fathom.
 pub struct Cluster {
-    /// Origin of the public edge.
+    /// Origin of the public edge; of the first gateway, if there are several.
     pub base_url: String,
+    /// Origins of all gateways.
+    pub base_urls: Vec<String>,
     /// Origin of the edge's admin port.
     pub admin_url: String,
     /// Identities to call with.
@@ -53,7 +57,8 @@ pub struct Cluster {
     /// To make more identities with.
     pub auth: Auth,
     worker: Worker,
-    edge: Process,
+    edges: Vec<Process>,
+    /// In the order in which they drain; auth is the last.
     behind: Vec<Process>,
     _home: TempDir,
 }
@@ -69,6 +74,7 @@ impl Cluster {
         Builder {
             wiring,
             sim,
+            gateways: 1,
             grace: Duration::from_secs(10),
             adjust: |_| {},
         }
@@ -80,6 +86,12 @@ impl Cluster {
         Client::new(self.base_url.clone(), self.demo.api_key.clone())
     }
 
+    /// A client with another bearer.
+    #[must_use]
+    pub fn client_with(&self, bearer: &SecretString) -> Client {
+        Client::new(self.base_url.clone(), bearer.clone())
+    }
+
     /// What the engines have to do at this moment.
     #[must_use]
     pub fn load(&self) -> Load {
@@ -88,15 +100,34 @@ impl Cluster {
 
     /// Drains the edge, then what is behind it, as a signal would.
     pub async fn drain(&self) {
-        self.edge.readiness.set("running", false);
-        self.edge.shutdown.drain().await;
+        for edge in &self.edges {
+            edge.readiness.set("running", false);
+            edge.shutdown.drain().await;
+        }
         for process in &self.behind {
             process.shutdown.drain().await;
         }
     }
 }
 
+impl Cluster {
+    /// Takes the auth service away, as its death would. Where it is in the process of the
+    /// gateway, nothing can.
+    pub async fn stop_auth(&self) {
+        if let Some(auth) = self.behind.last() {
+            auth.shutdown.drain().await;
+        }
+    }
+}
+
 impl Builder {
+    /// Sets how many gateways there are; one process has one.
+    #[must_use]
+    pub fn gateways(mut self, count: usize) -> Self {
+        self.gateways = count;
+        self
+    }
+
     /// Sets up the simulated engine.
     #[must_use]
     pub fn sim(mut self, adjust: impl FnOnce(&mut SimConfig)) -> Self {
@@ -127,7 +158,7 @@ impl Builder {
         let config = self.configure(home.path());
         match self.wiring {
             Wiring::InProcess => in_process(config, home).await,
-            Wiring::Grpc => over_grpc(config, home).await,
+            Wiring::Grpc => over_grpc(config, self.gateways, home).await,
         }
     }
 
@@ -156,37 +187,47 @@ async fn in_process(config: Config, home: TempDir) -> anyhow::Result<Cluster> {
     process.readiness.ready().await;
     Ok(Cluster {
         base_url: up.gateway.endpoint.to_string(),
+        base_urls: vec![up.gateway.endpoint.to_string()],
         admin_url: up.gateway.admin.to_string(),
         demo,
         auth: up.auth,
         worker: up.worker.context("the sim engine runs in this process")?,
-        edge: process,
+        edges: vec![process],
         behind: vec![up.core],
         _home: home,
     })
 }
 
-async fn over_grpc(mut config: Config, home: TempDir) -> anyhow::Result<Cluster> {
+async fn over_grpc(mut config: Config, gateways: usize, home: TempDir) -> anyhow::Result<Cluster> {
     let start = || Process::start(config.shutdown_grace, METRICS.clone());
-    let (auth_process, router_process, worker_process, edge) =
-        (start()?, start()?, start()?, start()?);
+    let (auth_process, router_process, worker_process) = (start()?, start()?, start()?);
     config.gateway.auth = roles::auth(&config, &auth_process).await?.endpoint;
     config.gateway.router = roles::router(&config, &router_process).await?.endpoint;
     config.worker.routers = vec![config.gateway.router.clone()];
     let (_, worker) = roles::worker(&config, &worker_process).await?;
     worker_process.readiness.ready().await;
-    let gateway = roles::gateway(&config, &edge).await?;
-    edge.readiness.ready().await;
+    let (mut edges, mut serving) = (Vec::new(), Vec::new());
+    for _ in 0..gateways {
+        let edge = start()?;
+        serving.push(roles::gateway(&config, &edge).await?);
+        edge.readiness.ready().await;
+        edges.push(edge);
+    }
+    let first = serving.first().context("there must be a gateway")?;
     // The same database as the role's: what is made here, the role sees.
     let auth = roles::open_auth(&config.auth).await?;
     let demo = ensure_demo(&auth, &home.path().join("demo.env")).await?;
     Ok(Cluster {
-        base_url: gateway.endpoint.to_string(),
-        admin_url: gateway.admin.to_string(),
+        base_url: first.endpoint.to_string(),
+        admin_url: first.admin.to_string(),
+        base_urls: serving
+            .iter()
+            .map(|role| role.endpoint.to_string())
+            .collect(),
         demo,
         auth,
         worker,
-        edge,
+        edges,
         behind: vec![worker_process, router_process, auth_process],
         _home: home,
     })

@@ -12,7 +12,7 @@ use crate::in_both_wirings;
 use crate::requests::chat;
 
 /// The document's `generate_jwt`.
-fn self_signed(client_id: &str, secret: &str, lifetime: u64) -> SecretString {
+pub fn self_signed(client_id: &str, secret: &str, lifetime: u64) -> SecretString {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()

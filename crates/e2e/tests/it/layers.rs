@@ -10,17 +10,30 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fathom-proto", &[]),
     ("fathom-api", &[]),
     ("fathom-engine", &[]),
-    ("fathom-kit", &[]),
+    ("fathom-test-database", &[]),
+    ("fathom-kit", &["fathom-test-database"]),
     ("fathom-client", &["fathom-api"]),
-    ("fathom-auth", &["fathom-kit", "fathom-proto"]),
-    ("fathom-router", &["fathom-kit", "fathom-proto"]),
+    ("fathom-token", &["fathom-proto"]),
+    (
+        "fathom-auth",
+        &[
+            "fathom-kit",
+            "fathom-proto",
+            "fathom-test-database",
+            "fathom-token",
+        ],
+    ),
+    (
+        "fathom-router",
+        &["fathom-kit", "fathom-proto", "fathom-test-database"],
+    ),
     (
         "fathom-worker",
         &["fathom-engine", "fathom-kit", "fathom-proto"],
     ),
     (
         "fathom-gateway",
-        &["fathom-api", "fathom-kit", "fathom-proto"],
+        &["fathom-api", "fathom-kit", "fathom-proto", "fathom-token"],
     ),
 ];
 /// Crates that put the others together.

@@ -6,14 +6,19 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod administration;
 mod answers;
+mod auth_down;
 mod cancellation;
 mod credentials;
 mod drain;
 mod errors;
 mod layers;
+mod operator;
 mod records;
 mod requests;
+mod revocation;
+mod rotation;
 mod websocket;
 
 /// Makes a test for each wiring of an `async fn(Wiring)`.
