@@ -6,7 +6,6 @@ line a step, and exits 0 only if every step held.
 """
 
 import os
-import time
 
 import requests
 from authlib.integrations.requests_client import OAuth2Session
@@ -31,11 +30,6 @@ def create_client(method, **settings):
     return answer.json()
 
 
-def short_lived():
-    """Claims that end an assertion soon: Authlib's own would hold for an hour."""
-    return {"exp": int(time.time()) + 60}
-
-
 def client_secret_basic():
     client = create_client("client_secret")
     return session(client["id"], client["secret"], "client_secret_basic")
@@ -46,11 +40,11 @@ def client_secret_post():
     return session(client["id"], client["secret"], "client_secret_post")
 
 
-# Authlib names the token endpoint as the audience of an assertion, so these two need a client
-# that may do so.
+# Authlib names the token endpoint as the audience of an assertion, and lets it live for an hour;
+# these two need a client that may do so.
 def client_secret_jwt():
     client = create_client("client_secret_jwt", token_endpoint_audience=True)
-    return session(client["id"], client["secret"], ClientSecretJWT(claims=short_lived()))
+    return session(client["id"], client["secret"], ClientSecretJWT())
 
 
 def private_key_jwt():
@@ -58,7 +52,7 @@ def private_key_jwt():
     jwks = {"keys": [key.as_dict(private=False)]}
     client = create_client("private_key_jwt", token_endpoint_audience=True, jwks=jwks)
     assert "secret" not in client, "a client with a key of its own was given a secret, too"
-    return session(client["id"], key, PrivateKeyJWT(alg="ES256", claims=short_lived()))
+    return session(client["id"], key, PrivateKeyJWT(alg="ES256"))
 
 
 def session(client_id, secret, method):

@@ -37,7 +37,7 @@ impl Auth {
     /// # Errors
     /// [`Error::InvalidField`] of the page.
     pub async fn audit(&self, page: AuditPage) -> Result<Vec<AuditEntry>, Error> {
-        let limit = check::page_limit(page.limit)?;
+        let limit = check::page_limit(page.limit())?;
         let rows = self.inner.store.audit_rows(page.after, limit).await?;
         rows.into_iter().map(Row::entry).collect()
     }

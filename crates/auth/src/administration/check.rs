@@ -21,9 +21,6 @@ const MAX_JWKS_BYTES: usize = 32 * 1024;
 /// End of the year 9999: a later time is given in milliseconds, by mistake.
 const MAX_TIME: i64 = 253_402_300_799;
 
-const DEFAULT_PAGE: u32 = 100;
-const MAX_PAGE: u32 = 1_000;
-
 fn invalid<T>(field: &'static str, problem: &'static str) -> Result<T, Error> {
     Err(Error::InvalidField { field, problem })
 }
@@ -144,9 +141,9 @@ pub(super) fn jwks(jwks: &serde_json::Value) -> Result<(), Error> {
 }
 
 /// How many rows a page has.
-pub(crate) fn page_limit(limit: Option<u32>) -> Result<i64, Error> {
-    match limit.unwrap_or(DEFAULT_PAGE) {
-        limit @ 1..=MAX_PAGE => Ok(i64::from(limit)),
+pub(crate) fn page_limit(limit: u32) -> Result<i64, Error> {
+    match limit {
+        1..=Page::MAX_LIMIT => Ok(i64::from(limit)),
         _ => invalid("limit", "must be 1 to 1000"),
     }
 }
@@ -157,7 +154,7 @@ pub(super) fn page(page: &Page) -> Result<(&str, i64), Error> {
     if !after.is_empty() && !is_id(after) {
         return invalid("after", "must be an id, as the last page ended with");
     }
-    Ok((after, page_limit(page.limit)?))
+    Ok((after, page_limit(page.limit())?))
 }
 
 /// An amount that the database can hold.

@@ -26,9 +26,13 @@ const LANES: u32 = 1;
 /// Longest wait for a turn.
 const MAX_WAIT: Duration = Duration::from_secs(2);
 
+/// Most who wait for a turn; more than come to one within the longest wait.
+const MAX_WAITING: usize = 256;
+
 /// Makes and compares hashes, one processor less than there are at a time.
 pub(crate) struct Hashing {
     turns: Arc<Semaphore>,
+    places: Semaphore,
     argon2: Argon2<'static>,
     decoy: PasswordHash,
 }
@@ -39,6 +43,7 @@ impl Hashing {
             Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| Error::Cryptography)?;
         let processors = available_parallelism().map_or(1, NonZero::get);
         Ok(Self {
+            places: Semaphore::new(MAX_WAITING),
             turns: Arc::new(Semaphore::new(processors.saturating_sub(1).max(1))),
             decoy: decoy(&params)?,
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
@@ -48,8 +53,9 @@ impl Hashing {
     /// Waits for a turn.
     ///
     /// # Errors
-    /// [`Error::Busy`] when none comes soon.
+    /// [`Error::Busy`] when none comes soon, or too many wait.
     pub(crate) async fn turn(&self) -> Result<Turn<'_>, Error> {
+        let _place = self.places.try_acquire().map_err(|_| Error::Busy)?;
         let turn = timeout(MAX_WAIT, self.turns.clone().acquire_owned()).await;
         match turn {
             Ok(Ok(permit)) => Ok(Turn {

@@ -100,6 +100,15 @@ async fn an_assertion_for_another_audience_is_refused(database: Database) {
     }
     attempt(&home, &with(json!(endpoint), "3")).await.unwrap();
     attempt(&home, &with(json!(issuer), "4")).await.unwrap();
+
+    // The same libraries let an assertion live for an hour, and not longer.
+    let living = |seconds: i64, jti| {
+        let mut claims = signer.claims(&home, jti);
+        claims["exp"] = json!(now() + seconds);
+        signer.sign(&claims)
+    };
+    attempt(&home, &living(60 * 60, "5")).await.unwrap();
+    assert_refused(attempt(&home, &living(62 * 60, "6")).await, "for long");
 }
 
 /// SEC-6: an assertion is taken once.
