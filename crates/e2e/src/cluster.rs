@@ -40,6 +40,7 @@ pub struct Builder {
     wiring: Wiring,
     sim: SimConfig,
     gateways: usize,
+    database: Option<String>,
     grace: Duration,
     adjust: fn(&mut Config),
 }
@@ -75,6 +76,7 @@ impl Cluster {
             wiring,
             sim,
             gateways: 1,
+            database: None,
             grace: Duration::from_secs(10),
             adjust: |_| {},
         }
@@ -135,6 +137,13 @@ impl Builder {
         self
     }
 
+    /// Sets the database of auth and router, in place of a file.
+    #[must_use]
+    pub fn database(mut self, url: &str) -> Self {
+        self.database = Some(url.to_owned());
+        self
+    }
+
     /// Sets how long draining may take.
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
@@ -166,6 +175,10 @@ impl Builder {
         let any_port = ListenAddress::local(0);
         let mut config = Config::defaults_in(home);
         config.shutdown_grace = self.grace;
+        if let Some(url) = &self.database {
+            config.auth.database.clone_from(url);
+            config.router.database = Some(url.clone());
+        }
         config.gateway.listen = any_port.clone();
         config.gateway.admin_listen = any_port.clone();
         config.auth.listen = any_port.clone();

@@ -19,6 +19,7 @@ mod records;
 mod requests;
 mod revocation;
 mod rotation;
+mod statements;
 mod websocket;
 
 /// Makes a test for each wiring of an `async fn(Wiring)`.

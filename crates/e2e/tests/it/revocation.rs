@@ -4,8 +4,11 @@
 use std::time::Duration;
 
 use fathom_api::chat::ChatChunk;
+use fathom_auth::Actor;
 use fathom_client::{Client, Error, EventStream, fetch_token};
-use fathom_e2e::{Cluster, Wiring};
+use fathom_e2e::{Builder, Cluster, Wiring};
+use fathom_proto::administration::ApiKeyPatch;
+use fathom_test_database::TestDatabase;
 use futures::{SinkExt, StreamExt};
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
@@ -25,7 +28,11 @@ const ENDED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Gateways in front of an engine that never ends by itself.
 async fn endless(wiring: Wiring) -> Cluster {
-    Cluster::builder(wiring)
+    endless_engine(Cluster::builder(wiring)).await
+}
+
+async fn endless_engine(builder: Builder) -> Cluster {
+    builder
         .gateways(2)
         .sim(|sim| {
             sim.capacity = 64;
@@ -226,6 +233,23 @@ in_both_wirings! {
         };
         assert_eq!(timeout(ENDED_WITHIN, closed).await.unwrap(), 1008);
     }
+}
+
+/// SEC-12 on PostgreSQL, where a change is made by one auth service and told by another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_another_auth_service_disables_stops() {
+    let database = TestDatabase::postgres().await;
+    let builder = Cluster::builder(Wiring::Grpc).database(&database.url);
+    let cluster = endless_engine(builder).await;
+    let (id, key) = Operator::of(&cluster).tenant_with_key("acme").await;
+    let open = streams(&cluster, &key).await;
+    let off = ApiKeyPatch {
+        disabled: Some(true),
+        ..ApiKeyPatch::default()
+    };
+    let actor = Actor::Operator("somebody".to_owned());
+    cluster.auth.update_key(&actor, &id, off).await.unwrap();
+    assert_stopped(&cluster, &key, open, 401).await;
 }
 
 /// What the demo client is told of a token.
