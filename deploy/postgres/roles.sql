@@ -4,9 +4,13 @@
 -- They add to the audit log and read it, and can neither change nor remove a row. Give the role a
 -- password or another way to log in: ALTER ROLE fathom_app PASSWORD '…'.
 
+-- The first time it takes a role that may make roles (CREATEROLE); an administrator can make
+-- fathom_app beforehand.
 DO $$
 BEGIN
-    CREATE ROLE fathom_app LOGIN;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'fathom_app') THEN
+        CREATE ROLE fathom_app LOGIN;
+    END IF;
 EXCEPTION
     WHEN duplicate_object OR unique_violation THEN NULL;
 END

@@ -48,6 +48,10 @@ impl Auth {
         if !key_ring.has_pepper(&mac.key_id) {
             key_ring.refresh().await?;
         }
+        if !key_ring.has_pepper(&mac.key_id) {
+            // The key may be good: who holds it must not be told that it is not.
+            return Err(Error::MissingPepper { key_id: mac.key_id });
+        }
         let proven = key_ring.verify(text.as_bytes(), &mac);
         let row = row.filter(|_| proven).ok_or(Refusal::ApiKey)?;
         row.grant.check(clock::now())?;

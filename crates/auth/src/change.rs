@@ -3,15 +3,21 @@
 //! order of their rows, of the hash chain and of what is told to those who watch.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fathom_proto::id::TenantId;
 use sqlx::{Any, AnyConnection, Transaction};
 use tokio::sync::Notify;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 
 use crate::audit::Row;
 use crate::keyring::KeyRing;
 use crate::store::Store;
 use crate::{Error, clock};
+
+/// Longest wait for the change before; it is less than what a gateway waits for an answer.
+const MAX_WAIT: Duration = Duration::from_secs(4);
 
 /// A change that is being made. One that is dropped was never made.
 #[must_use]
@@ -20,6 +26,7 @@ pub(crate) struct Change {
     position: i64,
     previous_mac: String,
     changed: Arc<Notify>,
+    _turn: OwnedSemaphorePermit,
 }
 
 /// What a change was, for the audit log.
@@ -79,7 +86,14 @@ pub(crate) mod action {
 
 impl Store {
     /// Begins a change; others wait until it is made or dropped.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when too many do.
     pub(crate) async fn change(&self) -> Result<Change, Error> {
+        let turn = timeout(MAX_WAIT, self.changing.clone().acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else {
+            return Err(Error::Busy);
+        };
         let mut transaction = self.pool.begin().await?;
         // A statement that writes, so that SQLite takes its write lock now and not half way.
         let (position, previous_mac): (i64, String) = sqlx::query_as(
@@ -92,6 +106,7 @@ impl Store {
             position,
             previous_mac,
             changed: Arc::clone(&self.changed),
+            _turn: turn,
         })
     }
 }

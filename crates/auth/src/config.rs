@@ -104,6 +104,12 @@ impl Config {
         if self.issuer.is_empty() {
             return invalid("issuer", "is empty; give the URL that tokens shall name");
         }
+        if self.issuer.ends_with('/') || self.issuer.contains(['?', '#']) {
+            return invalid(
+                "issuer",
+                "must be a URL without a query and without a slash at its end",
+            );
+        }
         if self.audience.is_empty() {
             return invalid(
                 "audience",

@@ -25,6 +25,9 @@ pub enum Error {
     /// The client has proven itself by more assertions than are remembered at once.
     #[error("too many client assertions; reuse access tokens, or let assertions end sooner")]
     TooManyAssertions,
+    /// A client has ended very many tokens that would still hold.
+    #[error("too many tokens of this client are revoked; try again when some of them have ended")]
+    TooManyRevocations,
     /// Every place for a slow hash is taken.
     #[error("too many client secrets are being checked; try again")]
     Busy,
@@ -129,6 +132,15 @@ pub enum Error {
         /// The master key it names.
         key_id: String,
     },
+    /// An API key was hashed with a pepper that the key ring lacks.
+    #[error(
+        "an API key is hashed with pepper {key_id}, which the key ring does not have; \
+         give every replica the same key ring"
+    )]
+    MissingPepper {
+        /// The pepper it names.
+        key_id: String,
+    },
     /// A row holds what this version never writes.
     #[error("{table}.{column} of {row} is not understood")]
     InvalidRow {
@@ -154,7 +166,9 @@ impl Error {
         match self {
             Self::Refused(_) => ErrorCode::Unauthenticated,
             Self::NotAdmin => ErrorCode::PermissionDenied,
-            Self::Throttled { .. } | Self::TooManyAssertions => ErrorCode::RateLimited,
+            Self::Throttled { .. } | Self::TooManyAssertions | Self::TooManyRevocations => {
+                ErrorCode::RateLimited
+            }
             Self::Busy => ErrorCode::Overloaded,
             Self::NotFound(_) | Self::UnknownTenant(_) | Self::UnknownSigningKey(_) => {
                 ErrorCode::NotFound
@@ -164,9 +178,7 @@ impl Error {
             | Self::InvalidField { .. }
             | Self::KeyStays { .. }
             | Self::TenantExists(_) => ErrorCode::InvalidRequest,
-            Self::Database(
-                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed,
-            ) => ErrorCode::Unavailable,
+            Self::Database(error) if passes(error) => ErrorCode::Unavailable,
             Self::NoSigningKey
             | Self::InvalidConfig { .. }
             | Self::ExposedFile { .. }
@@ -175,6 +187,7 @@ impl Error {
             | Self::InvalidAuditHead { .. }
             | Self::BrokenAudit { .. }
             | Self::DoesNotOpen { .. }
+            | Self::MissingPepper { .. }
             | Self::InvalidRow { .. }
             | Self::Database(_)
             | Self::Cryptography => ErrorCode::Internal,
@@ -185,7 +198,7 @@ impl Error {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled { retry_after } => Some(*retry_after),
-            Self::TooManyAssertions => Some(Duration::from_secs(60)),
+            Self::TooManyAssertions | Self::TooManyRevocations => Some(Duration::from_secs(60)),
             Self::Busy => Some(Duration::from_secs(1)),
             _ => None,
         }
@@ -200,6 +213,22 @@ impl Error {
             Self::UnknownTenant(_) => Some("tenant"),
             _ => None,
         }
+    }
+}
+
+/// Whether the database may do the same a little later: it is away, goes down, has no room, or
+/// others hold what it needs (PostgreSQL's SQLSTATE, appendix A; SQLite's result codes).
+fn passes(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            let class = ["08", "40", "53", "57"];
+            code == "55P03"
+                || code == "5"
+                || code == "6"
+                || code.len() == 5 && class.iter().any(|class| code.starts_with(class))
+        }),
+        _ => false,
     }
 }
 

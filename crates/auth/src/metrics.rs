@@ -55,7 +55,10 @@ pub(crate) fn record<T>(kind: Kind, result: &Result<T, Error>) {
     let outcome = match result {
         Ok(_) => "accepted",
         Err(Error::Refused(_)) => "refused",
-        Err(Error::Throttled { .. }) => "throttled",
+        Err(Error::Throttled { .. } | Error::TooManyAssertions | Error::TooManyRevocations) => {
+            "throttled"
+        }
+        Err(Error::ScopeNotGranted { .. }) => "refused",
         Err(_) => "failed",
     };
     counter!(AUTHENTICATIONS, "kind" => kind.as_str(), "outcome" => outcome).increment(1);

@@ -2,12 +2,13 @@
 //! and the demo credentials.
 
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::fs;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::spawn_blocking;
 
 use crate::{Error, random};
 
@@ -46,8 +47,11 @@ pub(crate) async fn read(path: &Path) -> Result<Option<SecretString>, Error> {
 /// Puts `text` at `path` in one step, in place of what was there.
 pub(crate) async fn replace(path: &Path, text: &SecretString) -> Result<(), Error> {
     let staged = stage(path, text).await?;
-    let renamed = fs::rename(&staged, path).await;
-    settle(path, &staged, renamed).await
+    let renamed = async {
+        keep_owner(path, &staged).await?;
+        fs::rename(&staged, path).await
+    };
+    settle(path, &staged, renamed.await).await
 }
 
 /// Puts `text` at `path` in one step; `false` when a file is there, which stays as it is.
@@ -85,6 +89,23 @@ pub(crate) async fn lock(path: &Path) -> Result<std::fs::File, Error> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// Gives the new file to the owner of the former one: when root runs a command, the service must
+/// still be able to read what it wrote.
+async fn keep_owner(former: &Path, new: &Path) -> io::Result<()> {
+    let (former, mine) = match fs::metadata(former).await {
+        Ok(former) => (former, fs::metadata(new).await?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if (former.uid(), former.gid()) == (mine.uid(), mine.gid()) {
+        return Ok(());
+    }
+    let new = new.to_owned();
+    spawn_blocking(move || chown(new, Some(former.uid()), Some(former.gid())))
+        .await
+        .map_err(io::Error::other)?
 }
 
 /// Writes `text` to a new file beside `path`, and through to the disk.

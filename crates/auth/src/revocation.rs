@@ -6,6 +6,9 @@ use crate::change::{Actor, Entry, action};
 use crate::store::{ClientRow, Store};
 use crate::{Auth, Error, clock};
 
+/// Revoked tokens of one client that are remembered at once: every gateway holds all of them.
+const MAX_REVOKED: i64 = 1_000;
+
 impl Auth {
     /// Ends an access token of `client`. Any other token is none of its business, and the answer
     /// does not tell which it is (RFC 7009, section 2.2).
@@ -15,7 +18,15 @@ impl Auth {
             Ok(_) | Err(Error::Refused(_)) => return Ok(()),
             Err(error) => return Err(error),
         };
-        let mut change = self.inner.store.change().await?;
+        let store = &self.inner.store;
+        // Nothing is left to be done, and nobody has to wait for it.
+        if store.is_revoked(&claims.jti).await? {
+            return Ok(());
+        }
+        if store.count_revoked_tokens(&client.id, clock::now()).await? >= MAX_REVOKED {
+            return Err(Error::TooManyRevocations);
+        }
+        let mut change = store.change().await?;
         let connection = change.connection();
         if !Store::insert_revoked_token(connection, &claims.jti, &client.id, claims.exp).await? {
             // The change is dropped: a token ends once.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fathom_kit::shutdown::Shutdown;
 use secrecy::zeroize::Zeroizing;
 use sqlx::AnyPool;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::HeadKeeper;
@@ -19,6 +19,9 @@ use crate::store::Store;
 use crate::{Config, Error};
 
 const STEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What has ended costs room and nothing else until it is forgotten.
+const PURGE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The identity service. Clones share one.
 ///
@@ -50,6 +53,17 @@ impl Auth {
     /// A setting out of range, a key ring that is unreadable, exposed or another database's, or
     /// a database that fails.
     pub async fn open(config: Config, pool: AnyPool) -> Result<Self, Error> {
+        let auth = Self::attach(config, pool).await?;
+        auth.maintain_signing_keys().await?;
+        Ok(auth)
+    }
+
+    /// Opens the service for changes by hand: it changes nothing by itself, because its settings
+    /// may be others than those of the servers on the same database.
+    ///
+    /// # Errors
+    /// As [`Auth::open`].
+    pub async fn attach(config: Config, pool: AnyPool) -> Result<Self, Error> {
         config.validate()?;
         let store = Store::new(pool);
         let key_ring = KeyRing::load_or_create(config.key_ring.clone()).await?;
@@ -64,11 +78,9 @@ impl Auth {
             store,
             key_ring,
         };
-        let auth = Self {
+        Ok(Self {
             inner: Arc::new(inner),
-        };
-        auth.maintain_signing_keys().await?;
-        Ok(auth)
+        })
     }
 
     /// Makes a change, with its row in the audit log.
@@ -88,6 +100,7 @@ impl Auth {
         let mut head = HeadKeeper::default();
         let (mut key_ring, mut audit) = (Step::default(), Step::default());
         let (mut signing_keys, mut purge) = (Step::default(), Step::default());
+        let mut purged = Instant::now();
         let mut ticks = interval(STEP_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -101,7 +114,10 @@ impl Auth {
                 "look after signing keys",
                 self.maintain_signing_keys().await,
             );
-            purge.settle("forget what has ended", self.purge().await);
+            if purged.elapsed() >= PURGE_INTERVAL {
+                purged = Instant::now();
+                purge.settle("forget what has ended", self.purge().await);
+            }
         }
         // Streams of changes have no end of their own, and would hold up who waits for them.
         self.inner.closing.cancel();

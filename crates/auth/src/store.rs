@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fathom_proto::id::ModelId;
 use fathom_proto::identity::Scopes;
 use sqlx::AnyPool;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::Error;
 
@@ -35,6 +35,8 @@ pub(crate) struct Store {
     pub(crate) pool: AnyPool,
     /// Told of each change that this process makes.
     pub(crate) changed: Arc<Notify>,
+    /// One change at a time takes a connection; those that wait for the log's end hold none.
+    pub(crate) changing: Arc<Semaphore>,
 }
 
 impl Store {
@@ -42,6 +44,7 @@ impl Store {
         Self {
             pool,
             changed: Arc::default(),
+            changing: Arc::new(Semaphore::new(1)),
         }
     }
 }

@@ -121,6 +121,7 @@ impl Watcher {
             self.start_over(head);
             return Ok(());
         }
+        let caught_up = rows.last().is_some_and(|row| row.position == head.position);
         for row in rows {
             let change = change(&row);
             if change == Some(Change::Everything) {
@@ -135,6 +136,10 @@ impl Watcher {
                 position: row.position,
                 mac: row.mac.text,
             };
+        }
+        // With changes coming all the time, this is the only moment to say that there are no more.
+        if caught_up {
+            self.tell(self.seen.position, None);
         }
         Ok(())
     }

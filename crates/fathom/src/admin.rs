@@ -54,7 +54,7 @@ pub enum Resource {
 /// What is wrong with the request, or whatever keeps the database from being opened.
 pub async fn run(resource: Resource, config: &Config, json: bool) -> anyhow::Result<()> {
     let session = Session {
-        auth: roles::open_auth(&config.auth).await?,
+        auth: roles::attach_auth(&config.auth).await?,
         actor: Actor::Operator(operator::name()?),
         output: Output { json },
     };

@@ -90,7 +90,7 @@ impl Config {
     }
 }
 
-/// Hides the password of every URL.
+/// Hides the password of every URL, before the host or in the query.
 fn redact(value: &mut toml::Value) {
     match value {
         toml::Value::String(text) => {
@@ -99,6 +99,11 @@ fn redact(value: &mut toml::Value) {
                 && let Some((name, _)) = user.split_once(':')
             {
                 *text = format!("{scheme}://{name}:[redacted]@{host}");
+            }
+            if let Some((address, query)) = text.split_once('?')
+                && query.contains("password=")
+            {
+                *text = format!("{address}?[redacted]");
             }
         }
         toml::Value::Array(values) => values.iter_mut().for_each(redact),
@@ -132,6 +137,12 @@ mod tests {
             printed.contains("postgres://fathom:[redacted]@db/fathom"),
             "{printed}"
         );
+        let setting = "auth.database=postgres://db/fathom?user=fathom&password=hunter2"
+            .parse()
+            .unwrap();
+        let config = Config::load(Path::new("home"), None, &[setting]).unwrap();
+        let printed = config.redacted().unwrap();
+        assert!(!printed.contains("hunter2"), "{printed}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod gateway;
 mod router;
 mod worker;
 
-pub use auth::{auth, open as open_auth};
+pub use auth::{attach as attach_auth, auth, open as open_auth};
 pub use gateway::gateway;
 pub use router::{open as open_router, router};
 pub use worker::worker;

@@ -57,6 +57,9 @@ pub use session::Session;
 /// A longer credential is refused without a look at it.
 const MAX_CREDENTIAL_BYTES: usize = 8 * 1024;
 
+/// A credential in steady use is shown to auth this often, which can then move it to new keys.
+const LONGEST_MEMORY: Duration = Duration::from_secs(60 * 60);
+
 /// Knows who calls; clones share what is remembered.
 #[derive(Clone)]
 pub struct Identities(Arc<Inner>);
@@ -86,8 +89,15 @@ impl Identities {
         Self(Arc::new(Inner {
             auth: Auth::new(auth, config.call_timeout),
             grace: config.identity_grace,
-            credentials: Cache::new(entries),
-            clients: Cache::new(entries),
+            credentials: Cache::builder()
+                .max_capacity(entries)
+                .weigher(|_, credential: &Arc<Credential>| credential.weight())
+                .time_to_live(LONGEST_MEMORY)
+                .build(),
+            clients: Cache::builder()
+                .max_capacity(entries)
+                .weigher(|_, client: &Arc<Client>| credential::weight(&client.principal))
+                .build(),
             subjects: Subjects::default(),
             keys: Keys::default(),
             revoked: Revoked::default(),
@@ -121,6 +131,12 @@ impl Identities {
     #[must_use]
     pub fn in_contact(&self) -> bool {
         self.0.contact.is_live()
+    }
+
+    /// Whether those who are known are let in, for auth is heard or was until not long ago.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        self.0.contact.is_trusted()
     }
 }
 
@@ -169,10 +185,11 @@ impl Inner {
     }
 }
 
-/// Seconds since the epoch.
+/// Seconds since the epoch. A clock that stands before it reads as the end of time: then everything
+/// is over and nobody is let in.
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |time| time.as_secs().cast_signed())
+    since.map_or(i64::MAX, |time| time.as_secs().cast_signed())
 }
 
 #[cfg(test)]

@@ -167,6 +167,9 @@ fn chat_budget(newer: Option<u32>, older: Option<u32>, config: &Config) -> Resul
     }
 }
 
+/// No model has a longer name.
+const MAX_MODEL_NAME_BYTES: usize = 200;
+
 fn positive(name: &str, value: u32) -> Result<u32, ApiError> {
     if value == 0 {
         return Err(ApiError::invalid(
@@ -182,6 +185,13 @@ fn model(name: String) -> Result<fathom_proto::id::ModelId, ApiError> {
         return Err(ApiError::invalid(
             "model",
             "`model` is empty; `GET /v1/models` lists the names",
+        ));
+    }
+    // The name travels in headers between services, whose size has a bound.
+    if name.len() > MAX_MODEL_NAME_BYTES {
+        return Err(ApiError::invalid(
+            "model",
+            format!("`model` is longer than {MAX_MODEL_NAME_BYTES} bytes"),
         ));
     }
     Ok(name.into())

@@ -1,5 +1,5 @@
-//! Whether the services behind the gateway can be reached; `/readyz` says so. Auth is reached while
-//! [`Identities::keep_current`](crate::Identities::keep_current) hears it.
+//! Whether the gateway can serve with the services behind it; `/readyz` says so. Without auth it can
+//! for the grace in which known callers are let in: sent away, they would be strangers elsewhere.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn watch(gateway: Gateway, readiness: Readiness) {
         loop {
             ticks.tick().await;
             let router = timeout(PERIOD, gateway.catalog.list_models()).await;
-            readiness.set("auth", gateway.identities.in_contact());
+            readiness.set("auth", gateway.identities.serves());
             readiness.set("router", matches!(router, Ok(Ok(_))));
         }
     };

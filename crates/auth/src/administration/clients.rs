@@ -125,8 +125,7 @@ pub(super) fn entry(action: &'static str, client: &Client, details: serde_json::
 
 /// The client, still without an id and a secret.
 fn checked(client: NewClient, now: i64) -> Result<Client, Error> {
-    check::id(client.tenant.as_str(), "tenant")
-        .map_err(|_| Error::UnknownTenant(client.tenant.clone()))?;
+    check::id(client.tenant.as_str(), "tenant")?;
     check::name(&client.name)?;
     check::scopes(client.scopes)?;
     check::models(client.models.as_deref())?;

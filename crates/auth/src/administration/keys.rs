@@ -96,8 +96,7 @@ fn entry(action: &'static str, key: &ApiKey, details: serde_json::Value) -> Entr
 }
 
 fn checked(key: NewApiKey, id: String, now: i64) -> Result<ApiKey, Error> {
-    check::id(key.tenant.as_str(), "tenant")
-        .map_err(|_| Error::UnknownTenant(key.tenant.clone()))?;
+    check::id(key.tenant.as_str(), "tenant")?;
     check::name(&key.name)?;
     check::scopes(key.scopes)?;
     check::models(key.models.as_deref())?;

@@ -59,7 +59,8 @@ impl Auth {
             String::new()
         };
         let attempts = self.inner.throttle.attempts(plausible(&issuer), address);
-        attempts.check().await?;
+        // A good one is taken whatever came from its address before: it costs no slow hash, and
+        // who shares the address with those who guess is not kept out.
         let result = if assertion.len() > MAX_PROOF_BYTES {
             Err(Refusal::TooLong.into())
         } else if named.is_some_and(|named| named != issuer) {
@@ -69,7 +70,10 @@ impl Auth {
         };
         match &result {
             Ok(_) => attempts.forgive().await,
-            Err(Error::Refused(_)) => attempts.count().await,
+            Err(Error::Refused(_)) => {
+                attempts.check().await?;
+                attempts.count().await;
+            }
             Err(_) => {}
         }
         result

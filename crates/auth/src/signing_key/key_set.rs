@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Life, SigningKey};
 use crate::store::SigningKeyRow;
-use crate::{Auth, Config, Error};
+use crate::{Auth, Config, Error, clock};
 
 /// Every key that is not retired, and the lives of the others.
 pub(crate) struct OpenKeys {
@@ -64,16 +64,29 @@ impl Auth {
         if rows.iter().map(|row| &row.life).eq(&former.lives) {
             return Ok(());
         }
+        let lives: Vec<Life> = rows.iter().map(|row| row.life.clone()).collect();
+        let schedule = self.schedule(&lives, clock::now());
+        let signing = schedule.signing().map(|life| &life.kid);
         let mut keys = Vec::with_capacity(rows.len());
         for row in rows.iter().filter(|row| row.life.retired_at.is_none()) {
             let kid = &row.life.kid;
             let key = match former.key(kid) {
                 Some(key) => key,
-                None => Arc::new(self.open_signing_key(row).await?),
+                None => match self.open_signing_key(row).await {
+                    Ok(key) => Arc::new(key),
+                    Err(error) if signing == Some(kid) => return Err(error),
+                    // The others must not be held up by it, least of all one that is retired now.
+                    Err(error) => {
+                        tracing::error!(
+                            error = &error as &dyn std::error::Error,
+                            "a signing key is left out; its tokens are refused"
+                        );
+                        continue;
+                    }
+                },
             };
             keys.push((kid.clone(), key));
         }
-        let lives = rows.into_iter().map(|row| row.life).collect();
         let open = OpenKeys::new(&self.inner.config, lives, keys)?;
         self.inner.signing_keys.replace(open);
         Ok(())

@@ -16,6 +16,18 @@ impl Store {
         Ok(row.is_some())
     }
 
+    /// How many tokens of a client were ended and would still hold at `now`.
+    pub(crate) async fn count_revoked_tokens(&self, client: &str, now: i64) -> Result<i64, Error> {
+        let (count,): (i64,) = sqlx::query_as(
+            "SELECT COUNT(*) FROM revoked_tokens WHERE client_id = $1 AND expires_at > $2",
+        )
+        .bind(client)
+        .bind(now)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(count)
+    }
+
     /// Ends an access token; `false` if it had been ended before.
     pub(crate) async fn insert_revoked_token(
         connection: &mut AnyConnection,

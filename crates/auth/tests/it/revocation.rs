@@ -1,16 +1,65 @@
+use fathom_proto::ErrorCode;
 use fathom_proto::identity::Identity as _;
+use futures::future::join_all;
 use secrecy::ExposeSecret as _;
 
 use crate::harness::{ClientCredentials, Database, Home, now, on_both_databases, self_signed};
 use crate::oauth::{assert_refused, by_secret};
 
-on_both_databases!(a_client_ends_its_own_token, nobody_ends_anothers_credential);
+on_both_databases!(
+    a_client_ends_its_own_token,
+    nobody_ends_anothers_credential,
+    a_client_that_ends_one_token_again_and_again_holds_up_nobody,
+    a_client_that_ends_too_many_tokens_must_wait,
+);
 
 async fn revoke(home: &Home, client: &ClientCredentials, token: &str) {
     home.auth
         .revoke_token(by_secret(client, None), token.into())
         .await
         .unwrap();
+}
+
+/// SEC-12: what was ended needs no change, and many who want one take no connection each.
+async fn a_client_that_ends_one_token_again_and_again_holds_up_nobody(database: Database) {
+    let home = Home::on(database).await;
+    let client = home.client(false).await;
+    let token = home.token(&client).await.unwrap();
+    let revoke = || revoke(&home, &client, token.expose_secret());
+    let all = join_all((0..200).map(|_| revoke()));
+    let key = home.api_key(None).await;
+    let other = home.authenticate(key.expose_secret());
+    let (_, other) = futures::join!(all, other);
+    other.unwrap();
+    let rows = "SELECT COUNT(*) FROM audit_log WHERE action = 'token.revoke'";
+    assert_eq!(home.count(rows).await, 1);
+}
+
+/// SEC-8: every gateway holds every revoked token, so a client has a share of them.
+async fn a_client_that_ends_too_many_tokens_must_wait(database: Database) {
+    let home = Home::on(database).await;
+    let (client, other) = (home.client(false).await, home.client(false).await);
+    sqlx::query(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
+         INSERT INTO revoked_tokens (id, client_id, expires_at) \
+         SELECT CAST(i AS TEXT), $1, $2 FROM n",
+    )
+    .bind(&client.id)
+    .bind(now() + 60)
+    .execute(&home.pool)
+    .await
+    .unwrap();
+    let token = home.token(&client).await.unwrap();
+    let error = home
+        .auth
+        .revoke_token(by_secret(&client, None), token)
+        .await
+        .unwrap_err();
+    assert_eq!(error.code, ErrorCode::RateLimited);
+    let token = home.token(&other).await.unwrap();
+    revoke(&home, &other, token.expose_secret()).await;
+    home.assert_refused(token.expose_secret(), "a revoked token")
+        .await;
 }
 
 /// Part of SEC-12: a token that its client ends is over everywhere, and every other is not.

@@ -239,11 +239,20 @@ async fn another_algorithm_takes_over_after_its_publication(database: Database) 
     home.authenticate(token.expose_secret()).await.unwrap();
 }
 
-/// Part of SEC-42: who writes the database cannot put in a key.
+/// Part of SEC-42: who writes the database cannot put in a key. One that does not sign is left out,
+/// and holds up no other.
 async fn a_public_key_that_was_replaced_is_not_used(database: Database) {
     let home = Home::on(database).await;
-    home.auth.rotate_signing_key(&operator()).await.unwrap();
-    home.sql("UPDATE signing_keys SET public_key = (SELECT public_key FROM signing_keys ORDER BY kid LIMIT 1)")
+    let published = home.auth.rotate_signing_key(&operator()).await.unwrap();
+    home.sql("UPDATE signing_keys SET public_key = 'other' WHERE signs_from > created_at")
+        .await;
+    let without = home.another().await;
+    let set = without.key_set().await.unwrap();
+    assert!(!set.jwks.contains(&published.kid), "{}", set.jwks);
+    let client = home.client(false).await;
+    issue(&without, by_secret(&client, None)).await.unwrap();
+
+    home.sql("UPDATE signing_keys SET public_key = 'other'")
         .await;
     let error = Auth::open(home.config.clone(), home.pool.clone())
         .await

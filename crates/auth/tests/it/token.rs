@@ -198,7 +198,7 @@ async fn a_token_of_another_issuer_or_audience_is_refused(database: Database) {
     let config = &home.config;
     for config in [
         Config {
-            issuer: format!("{}/", config.issuer),
+            issuer: format!("{}/other", config.issuer),
             ..config.clone()
         },
         Config {

@@ -16,6 +16,7 @@ on_both_databases!(
     who_starts_anew_is_told_of_revoked_tokens_first,
     who_cannot_go_on_is_told_to_ask_everything_again,
     there_is_silence_while_the_database_cannot_be_read,
+    who_watches_hears_a_heartbeat_while_others_write,
 );
 
 async fn next(changes: &mut ChangeStream) -> Notice {
@@ -115,6 +116,30 @@ async fn every_change_is_told_in_order_and_a_break_loses_none(database: Database
         (caught_up.position, caught_up.change),
         (begun.position + 9, None)
     );
+}
+
+/// SEC-20: rows that nobody has to be told of do not make a gateway think that auth is gone.
+async fn who_watches_hears_a_heartbeat_while_others_write(database: Database) {
+    let home = Home::on(database).await;
+    let mut changes = home.auth.watch_revocations(None).await.unwrap();
+    next(&mut changes).await;
+    let mut heard = 0;
+    let write = async {
+        for _ in 0..50 {
+            home.api_key(None).await;
+        }
+    };
+    tokio::pin!(write);
+    loop {
+        tokio::select! {
+            () = &mut write => break,
+            notice = next(&mut changes) => {
+                assert_eq!(notice.change, None);
+                heard += 1;
+            }
+        }
+    }
+    assert!(heard > 0, "not one heartbeat");
 }
 
 async fn a_change_of_another_process_is_told_within_a_second(database: Database) {

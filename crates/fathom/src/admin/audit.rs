@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::bail;
 use clap::Subcommand;
+use fathom_auth::KeyRingSource;
 use fathom_proto::administration::{AuditEntry, AuditPage};
 
 use super::Session;
@@ -37,7 +38,14 @@ impl Command {
 /// # Errors
 /// The first bad row, or a file that is no signed end of this log.
 pub async fn verify(config: &Config, head: Option<&Path>) -> anyhow::Result<()> {
-    let auth = roles::open_auth(&config.auth).await?;
+    // Opening would make a new one, and find its empty log in order.
+    if let KeyRingSource::File(path) = &config.auth.key_ring
+        && !path.exists()
+    {
+        let path = path.display();
+        bail!("there is no key ring at {path}, so no log under it; see FATHOM_HOME and --config");
+    }
+    let auth = roles::attach_auth(&config.auth).await?;
     let path = head.unwrap_or(&config.auth.audit_head);
     let signed = auth.signed_head(path).await?;
     if signed.is_none() {

@@ -33,6 +33,17 @@ pub async fn auth(config: &Config, process: &Process) -> anyhow::Result<Role> {
     Ok(ports.serve(routes, Limits::internal(), process)?)
 }
 
+/// The service over its database, for changes by hand.
+///
+/// # Errors
+/// No database, or a key ring that does not fit it.
+pub async fn attach(config: &fathom_auth::Config) -> anyhow::Result<Auth> {
+    let pool = database::connect(&config.database).await?;
+    Auth::attach(config.clone(), pool)
+        .await
+        .context("identities cannot be opened")
+}
+
 /// The service over its database.
 ///
 /// # Errors

@@ -99,9 +99,11 @@ impl Children {
     }
 }
 
-/// Where configuration comes from, and the key ring if it comes from there too.
+/// Where configuration comes from, the key ring if it comes from there too, and what PostgreSQL's
+/// clients take a password from.
 fn secret_variables(config: &Config) -> Vec<OsString> {
     let mut names = fathom_kit::config::variables();
+    names.extend(["PGPASSWORD", "PGPASSFILE"].map(OsString::from));
     if let KeyRingSource::Environment(name) = &config.auth.key_ring {
         names.push(name.into());
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use fathom_proto::identity::{Principal, Scopes};
+use fathom_proto::identity::{ModelAccess, Principal, Scopes};
 use fathom_token::{Claims, times};
 
 use super::key_set::Keys;
@@ -32,6 +32,16 @@ pub struct Credential {
     /// The first second since the epoch at which it is over.
     over_at: i64,
     token: Option<Token>,
+}
+
+/// How many entries' room a caller takes: one with many limits and models takes that of several.
+pub fn weight(principal: &Principal) -> u32 {
+    let models = match &principal.models {
+        ModelAccess::All => 0,
+        ModelAccess::Only(models) => models.len(),
+    };
+    let parts = principal.limits.len() + models;
+    u32::try_from(1 + parts / 4).unwrap_or(u32::MAX)
 }
 
 /// An access token that was verified here.
@@ -75,6 +85,11 @@ impl Credential {
                 id: claims.jti,
             }),
         }
+    }
+
+    /// How many entries' room it takes.
+    pub fn weight(&self) -> u32 {
+        weight(&self.principal)
     }
 
     /// Whether no question to auth about this very credential was needed.

@@ -40,6 +40,10 @@ impl Inner {
     async fn verify(&self, bearer: &SecretString) -> Result<Credential, Error> {
         let (kid, claims) = self.signed_claims(bearer.expose_secret()).await?;
         let scopes = claims.scopes().map_err(Refusal::Token)?;
+        // What is known to be over does not wait for auth to say more.
+        if self.revoked.contains(&claims.jti) {
+            return Err(Refusal::Revoked.into());
+        }
         let client = self.client(&claims.client_id).await?;
         match self.revoked.standing(&claims.jti, now()) {
             Standing::Good => {}

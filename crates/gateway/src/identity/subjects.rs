@@ -1,11 +1,14 @@
 //! The clients and API keys that answers are about, so that a change finds them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use fathom_proto::id::TenantId;
 use fathom_proto::identity::Principal;
 use tokio_util::sync::CancellationToken;
+
+/// Changes remembered one by one; an answer that more than these have overtaken is asked again.
+const RECENT: usize = 1024;
 
 /// Fewer entries than this are not worth a sweep.
 const FIRST_SWEEP: usize = 1024;
@@ -52,6 +55,8 @@ pub struct Subjects(Mutex<Table>);
 struct Table {
     /// Counts changes.
     epoch: u64,
+    /// What the last ones of them touched.
+    recent: VecDeque<Owned>,
     live: HashMap<String, Weak<Subject>>,
     sweep_at: usize,
 }
@@ -73,11 +78,11 @@ impl Subjects {
         self.table().epoch
     }
 
-    /// The subject of an answer to a question asked in `epoch`; `None` if something has changed
+    /// The subject of an answer to a question asked in `epoch`; `None` if a change has touched it
     /// since, because the answer may be older than the change.
     pub fn admit(&self, epoch: u64, principal: &Principal) -> Option<Arc<Subject>> {
         let mut table = self.table();
-        if table.epoch != epoch {
+        if table.has_touched(principal, epoch) {
             return None;
         }
         let known = table.live.get(&principal.subject).and_then(Weak::upgrade);
@@ -99,6 +104,10 @@ impl Subjects {
     pub fn change(&self, touched: Touched<'_>) {
         let mut table = self.table();
         table.epoch += 1;
+        if table.recent.len() == RECENT {
+            table.recent.pop_front();
+        }
+        table.recent.push_back(touched.into());
         let tenant = match touched {
             Touched::One(id) => {
                 if let Some(subject) = table.live.remove(id).and_then(|it| it.upgrade()) {
@@ -127,7 +136,42 @@ impl Subjects {
     }
 }
 
+/// What a change touched, remembered.
+enum Owned {
+    All,
+    Tenant(TenantId),
+    One(String),
+}
+
+impl From<Touched<'_>> for Owned {
+    fn from(touched: Touched<'_>) -> Self {
+        match touched {
+            Touched::All => Self::All,
+            Touched::Tenant(tenant) => Self::Tenant(tenant.clone()),
+            Touched::One(id) => Self::One(id.to_owned()),
+        }
+    }
+}
+
 impl Table {
+    /// Whether a change after `epoch` touched the principal, as far as is known.
+    fn has_touched(&self, principal: &Principal, epoch: u64) -> bool {
+        let Ok(since) = usize::try_from(self.epoch - epoch) else {
+            return true;
+        };
+        since > self.recent.len()
+            || self
+                .recent
+                .iter()
+                .rev()
+                .take(since)
+                .any(|change| match change {
+                    Owned::All => true,
+                    Owned::Tenant(tenant) => *tenant == principal.tenant,
+                    Owned::One(id) => *id == principal.subject,
+                })
+    }
+
     fn sweep(&mut self) {
         if self.live.len() < self.sweep_at.max(FIRST_SWEEP) {
             return;
@@ -184,9 +228,24 @@ mod tests {
     #[test]
     fn an_answer_that_a_change_overtook_is_not_admitted() {
         let subjects = Subjects::default();
+        let asker = principal("t", "a");
+        let tenant = TenantId::from("t");
+        for touched in [Touched::One("a"), Touched::Tenant(&tenant), Touched::All] {
+            let epoch = subjects.epoch();
+            subjects.change(touched);
+            subjects.change(Touched::One("somebody else"));
+            assert!(subjects.admit(epoch, &asker).is_none(), "{touched:?}");
+        }
         let epoch = subjects.epoch();
         subjects.change(Touched::One("somebody else"));
-        assert!(subjects.admit(epoch, &principal("t", "a")).is_none());
+        assert!(subjects.admit(epoch, &asker).is_some());
+        for _ in 0..RECENT {
+            subjects.change(Touched::One("somebody else"));
+        }
+        assert!(
+            subjects.admit(epoch, &asker).is_none(),
+            "too long ago to tell"
+        );
     }
 
     #[test]

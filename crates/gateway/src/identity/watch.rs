@@ -57,6 +57,8 @@ impl Inner {
     /// Reads notices until the stream breaks or falls silent; `None` if there was none.
     async fn read(&self, after: &mut i64) -> Option<()> {
         let mut notices = self.auth.watch(*after).await.ok()?;
+        // Auth may be another process than before, with other settings.
+        self.keys.changed.notify_one();
         let mut heard = None;
         while let Ok(Some(Ok(notice))) = timeout(SILENCE, notices.next()).await {
             match notice.change {

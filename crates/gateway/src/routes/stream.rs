@@ -4,6 +4,7 @@
 //! Close codes (RFC 6455, section 7.4.1): 1000 complete, 1001 the server goes down, 1008 the
 //! request or the caller is refused, at any time, 1011 it failed, 1013 no capacity now.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::Extension;
@@ -120,7 +121,8 @@ impl Exchange {
                     status: error.code.row().http,
                     error: error::body(&error).error,
                 };
-                if self.send(&message).await.is_ok() {
+                let told = timeout(CLOSE_TIMEOUT, self.send(&message)).await;
+                if matches!(told, Ok(Ok(()))) {
                     self.close(close_code_of(error.code), error.code.row().name)
                         .await;
                 }
@@ -160,6 +162,12 @@ impl Exchange {
 
     async fn generate(&mut self, session: &Session, request: StreamRequest) -> Result<(), Break> {
         let request = request::from_stream(request, &self.gateway.config)?;
+        // A client that does not read must not put off the end of its own rights.
+        let mut shut_out = pin!(
+            session
+                .clone()
+                .ended(Scope::Inference, Some(request.model.clone()))
+        );
         let record = self.ending.record.clone();
         let gateway = self.gateway.clone();
         let mut generation = tokio::select! {
@@ -175,10 +183,12 @@ impl Exchange {
             };
             match piece {
                 Some(Ok(Piece::Text(text))) => {
-                    self.send(&ServerMessage::Response {
-                        content: text.into(),
-                    })
-                    .await?;
+                    let content = text.into();
+                    let message = ServerMessage::Response { content };
+                    tokio::select! {
+                        sent = self.send(&message) => sent?,
+                        error = &mut shut_out => return Err(Break::Failed(error)),
+                    }
                 }
                 Some(Ok(Piece::End(reason, usage))) => {
                     let usage = Usage::new(usage.prompt_tokens, usage.completion_tokens);
@@ -242,11 +252,13 @@ impl Exchange {
             code,
             reason: reason.into(),
         };
-        if self.socket.send(Message::Close(Some(frame))).await.is_ok() {
-            let answered = async { while let Some(Ok(_)) = self.socket.recv().await {} };
-            // A client that does not answer loses nothing but this courtesy.
-            let _ = timeout(CLOSE_TIMEOUT, answered).await;
-        }
+        let closed = async {
+            if self.socket.send(Message::Close(Some(frame))).await.is_ok() {
+                while let Some(Ok(_)) = self.socket.recv().await {}
+            }
+        };
+        // A client that does not answer loses nothing but this courtesy.
+        let _ = timeout(CLOSE_TIMEOUT, closed).await;
     }
 }
 

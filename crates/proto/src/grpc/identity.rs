@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
+use super::MAX_MESSAGE_BYTES;
 use crate::identity::{
     AccessToken, ChangeStream, ClientAuthentication, Identity, Introspection, KeySet, Principal,
     TokenRequest,
@@ -25,7 +26,7 @@ impl IdentityClient {
     /// Calls over `channel`.
     #[must_use]
     pub fn new(channel: Channel) -> Self {
-        Self(AuthServiceClient::new(channel))
+        Self(AuthServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES))
     }
 }
 

@@ -11,6 +11,9 @@ use crate::{Error, ErrorCode};
 const DOMAIN: &str = "fathom";
 const PARAM: &str = "param";
 
+/// Longest text of an error that travels; it is written three times over where it is not ASCII.
+const MAX_TEXT_BYTES: usize = 1024;
+
 impl From<Error> for Status {
     /// The cause stays here, in the log of the process where it happened.
     fn from(error: Error) -> Self {
@@ -19,14 +22,25 @@ impl From<Error> for Status {
         let metadata: HashMap<String, String> = error
             .param
             .into_iter()
-            .map(|param| (PARAM.to_owned(), param))
+            .map(|param| (PARAM.to_owned(), short(param)))
             .collect();
         let mut details = ErrorDetails::with_error_info(row.name, DOMAIN, metadata);
         if error.retry_after.is_some() {
             details.set_retry_info(error.retry_after);
         }
-        Self::with_error_details(row.grpc, error.message, details)
+        Self::with_error_details(row.grpc, short(error.message), details)
     }
+}
+
+/// A text that fits into a header: one that does not would end the connection, and with it the
+/// calls of everybody else on it.
+fn short(mut text: String) -> String {
+    let mut end = MAX_TEXT_BYTES.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text
 }
 
 impl From<Status> for Error {
@@ -81,6 +95,13 @@ mod tests {
             assert_eq!(received.param.as_deref(), Some("max_tokens"));
             assert_eq!(received.retry_after, Some(Duration::from_secs(3)));
         }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let status = Status::from(Error::invalid("ä".repeat(9_000), "ä".repeat(9_000)));
+        assert_eq!(status.message(), "ä".repeat(512));
+        assert!(status.details().len() < 4 * 1024);
     }
 
     #[test]

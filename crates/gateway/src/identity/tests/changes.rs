@@ -64,7 +64,7 @@ async fn an_answer_that_is_always_overtaken_is_good_for_once() {
             while auth.state().authenticated < asked {
                 yield_now().await;
             }
-            tell(&auth, &identities, Change::Subject("other".into())).await;
+            tell(&auth, &identities, Change::Subject("key".into())).await;
             auth.release.notify_one();
         }
     };

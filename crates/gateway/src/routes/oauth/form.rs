@@ -49,6 +49,10 @@ impl<S: Send + Sync> FromRequest<S> for Form {
 impl Form {
     fn read(&mut self, pairs: Vec<(String, String)>) -> Result<(), Refusal> {
         for (name, value) in pairs {
+            // One without a value counts as omitted (RFC 6749, section 3.2).
+            if value.is_empty() {
+                continue;
+            }
             let repeated = match name.as_str() {
                 "grant_type" => self.grant_type.replace(value).is_some(),
                 "scope" => self.scope.replace(value).is_some(),

@@ -1,12 +1,14 @@
 //! Errors of the authorization server (RFC 6749, section 5.2).
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use fathom_api::oauth::TokenError;
 use fathom_proto::{Error, ErrorCode};
 use http::{HeaderValue, StatusCode, header};
 
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorNote};
 
 /// A request that is not answered as its sender hoped.
 pub enum Refusal {
@@ -40,6 +42,11 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let bad = StatusCode::BAD_REQUEST;
+        let code = match self {
+            Self::Client { .. } => ErrorCode::Unauthenticated,
+            Self::TooLarge => ErrorCode::PayloadTooLarge,
+            _ => ErrorCode::InvalidRequest,
+        };
         let (status, error, description) = match self {
             Self::Request(description) => (bad, "invalid_request", description),
             Self::TooLarge => (
@@ -65,6 +72,8 @@ impl IntoResponse for Refusal {
             Self::Later(error) => return later(error),
         };
         let mut response = (status, body(error, description)).into_response();
+        let note = ErrorNote(Arc::new(Error::new(code, description)));
+        response.extensions_mut().insert(note);
         if matches!(self, Self::Client { basic: true }) {
             let challenge = HeaderValue::from_static("Basic realm=\"fathom\"");
             let headers = response.headers_mut();

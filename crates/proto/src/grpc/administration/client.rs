@@ -9,6 +9,7 @@ use crate::administration::{
     ClientSecret, NewApiKey, NewClient, NewClientSecret, NewTenant, NewlyMade, Page, SigningKey,
     Tenant, TenantPatch,
 };
+use crate::grpc::MAX_MESSAGE_BYTES;
 use crate::id::TenantId;
 use crate::identity::{Limit, LimitTarget};
 use crate::pb::auth as pb;
@@ -22,7 +23,7 @@ impl AdministrationClient {
     /// Calls over `channel`.
     #[must_use]
     pub fn new(channel: Channel) -> Self {
-        Self(AdminServiceClient::new(channel))
+        Self(AdminServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES))
     }
 }
 
