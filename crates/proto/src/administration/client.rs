@@ -82,7 +82,8 @@ pub struct NewClient {
     /// Whether it may sign bearers itself with its secret.
     #[serde(default)]
     pub self_signed_bearer: bool,
-    /// Whether its assertions may name the token endpoint as audience.
+    /// Whether its assertions may be as older libraries make them, with the token endpoint as
+    /// audience and a life of an hour.
     #[serde(default)]
     pub token_endpoint_audience: bool,
     /// Public keys, for [`ClientMethod::PrivateKeyJwt`] and no other.
@@ -113,7 +114,8 @@ pub struct ClientPatch {
     /// since a secret that is only hashed cannot verify a signature.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub self_signed_bearer: Option<bool>,
-    /// Whether its assertions may name the token endpoint as audience.
+    /// Whether its assertions may be as older libraries make them, with the token endpoint as
+    /// audience and a life of an hour.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_audience: Option<bool>,
     /// Public keys in place of those it had.
