@@ -46,7 +46,7 @@ impl Auth {
         let signed = self.signing_secrets(client).await?.verify(token);
         // The client's state is looked at last, so that only who knows its secret can tell the
         // reasons for a refusal apart by their time.
-        let (Some(row), Some(signed)) = (row, signed) else {
+        let (Some(row), Some((signed, secret_end))) = (row, signed) else {
             return Err(Refusal::ClientSecret.into());
         };
         row.grant.check(clock::now())?;
@@ -56,6 +56,8 @@ impl Auth {
         }
         self.check(&claims, &row.id)?;
         let exp = row.grant.end_by(claims.exp);
+        // Who remembers the answer must not do so for longer than the secret lives.
+        let exp = secret_end.map_or(exp, |end| end.min(exp));
         let principal = self.principal(row.id, row.grant).await?;
         let principal = Principal {
             expires_at: Some(exp),

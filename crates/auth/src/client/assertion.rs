@@ -94,7 +94,10 @@ impl Auth {
         let row = self.inner.store.client(client).await?;
         let (method, signed) = if header.alg == Algorithm::HS256 {
             let signed = self.signing_secrets(client).await?.verify(assertion);
-            (ClientMethod::ClientSecretJwt, signed)
+            (
+                ClientMethod::ClientSecretJwt,
+                signed.map(|(signed, _)| signed),
+            )
         } else {
             let jwks = row.as_ref().and_then(|row| row.jwks.as_deref());
             let key = jwks.and_then(|jwks| key_for(jwks, &header));

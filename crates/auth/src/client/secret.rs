@@ -34,7 +34,12 @@ impl Auth {
             let turn = self.inner.hashing.turn().await?;
             Kept::Hashed(turn.hash(message(client_id, text.expose_secret())).await?)
         };
-        Ok((SecretRow { id, kept }, text))
+        let row = SecretRow {
+            id,
+            kept,
+            expires_at: None,
+        };
+        Ok((row, text))
     }
 
     /// The client with this id and secret. One that proved itself a moment ago is known again

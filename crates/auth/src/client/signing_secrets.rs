@@ -33,24 +33,31 @@ impl Decoy {
         let (id, secret) = (self.id.clone(), self.secret.expose_secret().as_bytes());
         let sealed = key_ring.seal(SecretRow::place(&id), secret)?;
         let kept = Kept::Sealed(sealed);
-        Ok(SecretRow { id, kept })
+        Ok(SecretRow {
+            id,
+            kept,
+            expires_at: None,
+        })
     }
 }
 
 /// The live secrets of a client that verify what it signed.
 pub(crate) struct SigningSecrets {
-    secrets: Vec<Zeroizing<Vec<u8>>>,
+    /// Each with its end, in seconds since the epoch.
+    secrets: Vec<(Zeroizing<Vec<u8>>, Option<i64>)>,
     are_decoys: bool,
 }
 
 impl SigningSecrets {
-    /// The claims of `token`, if one of the secrets signed it; all of them are tried.
-    pub(crate) fn verify(&self, token: &str) -> Option<Signed> {
+    /// The claims of `token` and the end of the secret that signed it, if one did; all of them are
+    /// tried.
+    pub(crate) fn verify(&self, token: &str) -> Option<(Signed, Option<i64>)> {
         let mut signed = None;
-        for secret in &self.secrets {
+        for (secret, end) in &self.secrets {
             let key = DecodingKey::from_secret(secret);
             let claims = Signed::verify(token, &key, Algorithm::HS256).ok();
-            signed = signed.or(claims.filter(|_| secret.len() >= MIN_SECRET_BYTES));
+            let claims = claims.filter(|_| secret.len() >= MIN_SECRET_BYTES);
+            signed = signed.or(claims.map(|claims| (claims, *end)));
         }
         signed.filter(|_| !self.are_decoys)
     }
@@ -74,7 +81,8 @@ impl Auth {
         for row in &rows {
             if let Kept::Sealed(sealed) = &row.kept {
                 let place = SecretRow::place(&row.id);
-                secrets.push(self.open_sealed(place, sealed).await?);
+                let secret = self.open_sealed(place, sealed).await?;
+                secrets.push((secret, row.expires_at));
             }
         }
         Ok(SigningSecrets {

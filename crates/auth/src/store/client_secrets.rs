@@ -14,6 +14,8 @@ pub(crate) const MAX_SECRETS: i64 = 16;
 pub(crate) struct SecretRow {
     pub id: String,
     pub kept: Kept,
+    /// Seconds since the epoch.
+    pub expires_at: Option<i64>,
 }
 
 /// How a secret is kept.
@@ -41,6 +43,7 @@ struct Row {
     hash: Option<String>,
     sealed: Option<String>,
     key_id: Option<String>,
+    expires_at: Option<i64>,
 }
 
 impl TryFrom<Row> for SecretRow {
@@ -58,7 +61,11 @@ impl TryFrom<Row> for SecretRow {
                 });
             }
         };
-        Ok(Self { id: row.id, kept })
+        Ok(Self {
+            id: row.id,
+            kept,
+            expires_at: row.expires_at,
+        })
     }
 }
 
@@ -70,7 +77,7 @@ impl Store {
         now: i64,
     ) -> Result<Vec<SecretRow>, Error> {
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT id, hash, sealed, key_id FROM client_secrets \
+            "SELECT id, hash, sealed, key_id, expires_at FROM client_secrets \
              WHERE client_id = $1 AND (expires_at IS NULL OR expires_at > $2) \
              ORDER BY created_at DESC, id LIMIT $3",
         )

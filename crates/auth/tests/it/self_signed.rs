@@ -1,9 +1,14 @@
+use fathom_auth::Actor;
+use fathom_proto::administration::NewClientSecret;
 use fathom_proto::identity::Scopes;
 use secrecy::ExposeSecret as _;
 
-use crate::harness::{Database, Home, TENANT, hs256, now, on_both_databases, scopes, self_signed};
+use crate::harness::{
+    ClientCredentials, Database, Home, TENANT, hs256, now, on_both_databases, scopes, self_signed,
+};
 
 on_both_databases!(
+    a_bearer_ends_with_its_secret,
     the_documents_own_token_leads_to_its_client,
     clocks_may_be_a_minute_apart,
     what_else_a_good_token_says_is_not_used,
@@ -73,6 +78,30 @@ async fn what_else_a_good_token_says_is_not_used(database: Database) {
             (TENANT, scopes()),
             "{claims}"
         );
+    }
+}
+
+/// Part of SEC-12: a bearer ends with the secret that signed it, for who remembers it too.
+async fn a_bearer_ends_with_its_secret(database: Database) {
+    let home = Home::on(database).await;
+    let client = home.client(true).await;
+    let (iat, end) = (now(), now() + 30);
+    let new = NewClientSecret {
+        expires_at: Some(end),
+    };
+    let added = home
+        .auth
+        .add_client_secret(&Actor::System, &client.id, new)
+        .await
+        .unwrap();
+    let ending = ClientCredentials {
+        secret: added.secret.unwrap(),
+        ..client.clone()
+    };
+    for (signer, ends) in [(&ending, end), (&client, iat + 600)] {
+        let bearer = self_signed(signer, iat, iat + 600);
+        let principal = home.authenticate(&bearer).await.unwrap();
+        assert_eq!(principal.expires_at, Some(ends));
     }
 }
 
