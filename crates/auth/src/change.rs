@@ -138,3 +138,37 @@ impl Change {
         Ok(self.position)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fathom_proto::identity::Identity as _;
+    use futures::future::join_all;
+
+    use super::*;
+    use crate::{Auth, Config};
+
+    /// Who waits for a change takes no connection from those who only read, however many wait.
+    #[tokio::test]
+    async fn changes_that_wait_hold_up_no_reader() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("fathom.db");
+        let url = format!("sqlite://{}?mode=rwc", file.display());
+        let pool = fathom_kit::database::connect(&url).await.unwrap();
+        let config = Config {
+            key_ring: folder.path().join("keyring.json").into(),
+            ..Config::default()
+        };
+        let auth = Auth::open(config, pool).await.unwrap();
+        let store = &auth.inner.store;
+        let made = store.change().await.unwrap();
+        let mut waiting = std::pin::pin!(join_all((0..20).map(|_| store.change())));
+        assert!(futures::poll!(&mut waiting).is_pending());
+        let read = timeout(Duration::from_secs(1), auth.key_set());
+        let read = tokio::select! {
+            read = read => read,
+            _ = &mut waiting => panic!("a change began beside another"),
+        };
+        read.unwrap().unwrap();
+        drop(made);
+    }
+}

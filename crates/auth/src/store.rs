@@ -21,7 +21,6 @@ mod rewrap;
 mod signing_keys;
 mod tenants;
 mod used_assertions;
-mod watch;
 
 pub(crate) use api_keys::ApiKeyRow;
 pub(crate) use audit::Head;

@@ -121,7 +121,7 @@ impl Watcher {
             self.start_over(head);
             return Ok(());
         }
-        let caught_up = rows.last().is_some_and(|row| row.position == head.position);
+        let caught_up = i64::try_from(rows.len()).is_ok_and(|rows| rows < BATCH);
         for row in rows {
             let change = change(&row);
             if change == Some(Change::Everything) {

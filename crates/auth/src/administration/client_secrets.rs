@@ -51,7 +51,7 @@ impl Auth {
         Store::insert_secret(change.connection(), client, &row, new.expires_at, now).await?;
         let details = json!({ "secret": made });
         let entry = entry(action::CLIENT_SECRET_ADD, &found, details);
-        change.commit(&self.inner.key_ring, actor, entry).await?;
+        self.commit(change, actor, entry).await?;
         Ok(NewlyMade {
             made,
             secret: Some(text),
@@ -78,7 +78,7 @@ impl Auth {
         }
         let details = json!({ "secret": { "id": secret } });
         let entry = entry(action::CLIENT_SECRET_REMOVE, &found, details);
-        change.commit(&self.inner.key_ring, actor, entry).await?;
+        self.commit(change, actor, entry).await?;
         Ok(())
     }
 }

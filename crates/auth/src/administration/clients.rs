@@ -44,7 +44,7 @@ impl Auth {
             Store::insert_secret(change.connection(), &client.id, row, None, now).await?;
         }
         let entry = entry(action::CLIENT_CREATE, &client, json!(client));
-        change.commit(&self.inner.key_ring, actor, entry).await?;
+        self.commit(change, actor, entry).await?;
         Ok(NewlyMade {
             made: client,
             secret: secret.map(|(_, text)| text),
@@ -103,7 +103,7 @@ impl Auth {
         }
         Store::update_client(change.connection(), &after).await?;
         let entry = entry(action::CLIENT_UPDATE, &after, details);
-        change.commit(&self.inner.key_ring, actor, entry).await?;
+        self.commit(change, actor, entry).await?;
         Ok(after)
     }
 }

@@ -29,7 +29,7 @@ impl Auth {
         let mac = self.inner.key_ring.mac(text.expose_secret().as_bytes());
         Store::insert_key(change.connection(), &key, &mac).await?;
         let entry = entry(action::KEY_CREATE, &key, json!(key));
-        change.commit(&self.inner.key_ring, actor, entry).await?;
+        self.commit(change, actor, entry).await?;
         Ok(NewlyMade {
             made: key,
             secret: Some(text),
@@ -81,7 +81,7 @@ impl Auth {
         }
         Store::update_key(change.connection(), &after).await?;
         let entry = entry(action::KEY_UPDATE, &after, details);
-        change.commit(&self.inner.key_ring, actor, entry).await?;
+        self.commit(change, actor, entry).await?;
         Ok(after)
     }
 }

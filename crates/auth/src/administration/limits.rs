@@ -52,7 +52,7 @@ impl Auth {
         }
         Store::set_limit(change.connection(), &limit).await?;
         let entry = entry(action::LIMIT_SET, target, json!(limit));
-        change.commit(&self.inner.key_ring, actor, entry).await?;
+        self.commit(change, actor, entry).await?;
         Ok(limit)
     }
 
@@ -67,7 +67,7 @@ impl Auth {
             return Err(Error::NotFound("limit"));
         }
         let entry = entry(action::LIMIT_REMOVE, &target, json!({ "target": target }));
-        change.commit(&self.inner.key_ring, actor, entry).await?;
+        self.commit(change, actor, entry).await?;
         Ok(())
     }
 }

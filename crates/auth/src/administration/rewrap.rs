@@ -52,7 +52,7 @@ impl Auth {
             target: self.inner.key_ring.first_master(),
             details: json!(rewrapped),
         };
-        change.commit(&self.inner.key_ring, actor, entry).await?;
+        self.commit(change, actor, entry).await?;
         Ok(rewrapped)
     }
 

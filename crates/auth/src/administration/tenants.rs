@@ -39,7 +39,7 @@ impl Auth {
             target: tenant.id.to_string(),
             details: json!(tenant),
         };
-        change.commit(&self.inner.key_ring, actor, entry).await?;
+        self.commit(change, actor, entry).await?;
         Ok(tenant)
     }
 
@@ -89,7 +89,7 @@ impl Auth {
             target: after.id.to_string(),
             details,
         };
-        change.commit(&self.inner.key_ring, actor, entry).await?;
+        self.commit(change, actor, entry).await?;
         Ok(after)
     }
 }

@@ -58,14 +58,9 @@ impl Store {
 
 /// Reads a column of methods; of one that is not understood nobody is let in.
 fn method(client: &str, text: &str) -> Result<ClientMethod, Error> {
-    match text {
-        "client_secret" => Ok(ClientMethod::ClientSecret),
-        "client_secret_jwt" => Ok(ClientMethod::ClientSecretJwt),
-        "private_key_jwt" => Ok(ClientMethod::PrivateKeyJwt),
-        _ => Err(Error::InvalidRow {
-            table: "clients",
-            column: "method",
-            row: client.to_owned(),
-        }),
-    }
+    ClientMethod::from_name(text).ok_or_else(|| Error::InvalidRow {
+        table: "clients",
+        column: "method",
+        row: client.to_owned(),
+    })
 }

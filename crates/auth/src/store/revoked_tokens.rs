@@ -5,6 +5,14 @@ use sqlx::AnyConnection;
 use super::Store;
 use crate::Error;
 
+/// A revoked token.
+#[derive(sqlx::FromRow)]
+pub(crate) struct RevokedToken {
+    pub id: String,
+    pub client_id: String,
+    pub expires_at: i64,
+}
+
 impl Store {
     /// Whether the access token with this `jti` was ended before its time.
     pub(crate) async fn is_revoked(&self, jti: &str) -> Result<bool, Error> {
@@ -54,5 +62,23 @@ impl Store {
             .execute(&self.pool)
             .await?;
         Ok(())
+    }
+
+    /// Up to `limit` revoked tokens that end after `end`, by id, after the id `after`.
+    pub(crate) async fn live_revoked_tokens(
+        &self,
+        after: &str,
+        end: i64,
+        limit: i64,
+    ) -> Result<Vec<RevokedToken>, Error> {
+        Ok(sqlx::query_as(
+            "SELECT id, client_id, expires_at FROM revoked_tokens \
+             WHERE id > $1 AND expires_at > $2 ORDER BY id LIMIT $3",
+        )
+        .bind(after)
+        .bind(end)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?)
     }
 }

@@ -193,16 +193,11 @@ impl Tabular for Client {
     ];
 
     fn cells(&self) -> Vec<String> {
-        let method = match self.method {
-            ClientMethod::ClientSecret => "client_secret",
-            ClientMethod::ClientSecretJwt => "client_secret_jwt",
-            ClientMethod::PrivateKeyJwt => "private_key_jwt",
-        };
         vec![
             self.id.clone(),
             self.tenant.to_string(),
             self.name.clone(),
-            method.to_owned(),
+            self.method.as_str().to_owned(),
             self.scopes.to_string(),
             names(self.models.as_deref()),
             state(self.disabled_at),

@@ -34,7 +34,7 @@ impl Columns {
         let jwks = self.jwks.as_deref().map(serde_json::from_str).transpose();
         Ok(Client {
             scopes: scopes("clients", &self.id, &self.scopes)?,
-            method: method(&self.method).ok_or_else(|| invalid("method"))?,
+            method: ClientMethod::from_name(&self.method).ok_or_else(|| invalid("method"))?,
             jwks: jwks.map_err(|_| invalid("jwks"))?,
             id: self.id,
             tenant: self.tenant_id.into(),
@@ -47,24 +47,6 @@ impl Columns {
             disabled_at: self.disabled_at,
             expires_at: self.expires_at,
         })
-    }
-}
-
-fn method(text: &str) -> Option<ClientMethod> {
-    [
-        ClientMethod::ClientSecret,
-        ClientMethod::ClientSecretJwt,
-        ClientMethod::PrivateKeyJwt,
-    ]
-    .into_iter()
-    .find(|method| method_text(*method) == text)
-}
-
-fn method_text(method: ClientMethod) -> &'static str {
-    match method {
-        ClientMethod::ClientSecret => "client_secret",
-        ClientMethod::ClientSecretJwt => "client_secret_jwt",
-        ClientMethod::PrivateKeyJwt => "private_key_jwt",
     }
 }
 
@@ -157,7 +139,7 @@ impl Store {
         .bind(&client.name)
         .bind(client.scopes.to_string())
         .bind(model_text(client.models.as_deref()))
-        .bind(method_text(client.method))
+        .bind(client.method.as_str())
         .bind(i64::from(client.self_signed_bearer))
         .bind(i64::from(client.token_endpoint_audience))
         .bind(client.jwks.as_ref().map(ToString::to_string))
