@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sampling::{Extra, OneOrMany, StreamOptions};
+use crate::format::ResponseFormat;
+use crate::logprobs::ChatLogprobs;
+use crate::sampling::{Extra, LogitBias, OneOrMany, StreamOptions};
+use crate::tools::{Tool, ToolCall, ToolCallDelta, ToolChoice};
 use crate::usage::{FinishReason, Usage};
 
 /// A conversation to continue.
@@ -35,9 +38,39 @@ pub struct ChatRequest {
     /// -2 to 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub presence_penalty: Option<f32>,
+    /// Only so many likeliest tokens are considered; not at OpenAI.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<u32>,
+    /// Only tokens at least so probable, relative to the likeliest; not at OpenAI.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_p: Option<f32>,
+    /// Added to the logits of single tokens, from -100 to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logit_bias: Option<LogitBias>,
     /// Texts that end the generation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop: Option<OneOrMany>,
+    /// How many answers; one when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n: Option<u32>,
+    /// Tell how probable each token was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<bool>,
+    /// Tell so many likeliest tokens at each place, at most 20.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_logprobs: Option<u32>,
+    /// What the answer must be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_format: Option<ResponseFormat>,
+    /// Functions that the model may call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<Tool>>,
+    /// Whether it must; `auto` when there are functions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_choice: Option<ToolChoice>,
+    /// Whether it may call several at once; true when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parallel_tool_calls: Option<bool>,
     /// Answer with an event stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<bool>,
@@ -60,7 +93,16 @@ pub struct Message {
     /// Name of the speaker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Everything else, such as `tool_calls`.
+    /// What the model thought before it said this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_content: Option<String>,
+    /// Functions that the model called in this turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<Vec<ToolCall>>,
+    /// The call that a `tool` turn answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
+    /// Everything else.
     #[serde(flatten)]
     pub extra: Extra,
 }
@@ -84,6 +126,9 @@ pub struct Part {
     /// The text of a `text` part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// What other kinds of parts hold.
+    #[serde(flatten)]
+    pub extra: Extra,
 }
 
 /// A whole answer.
@@ -97,7 +142,10 @@ pub struct ChatCompletion<'a> {
     pub created: u64,
     /// The model that was asked.
     pub model: Cow<'a, str>,
-    /// One.
+    /// What stands behind the model, where an upstream says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_fingerprint: Option<Cow<'a, str>>,
+    /// As many as were asked for.
     pub choices: Vec<ChatChoice<'a>>,
     /// Token counts.
     pub usage: Usage,
@@ -110,8 +158,8 @@ pub struct ChatChoice<'a> {
     pub index: u32,
     /// The model's turn.
     pub message: AssistantMessage<'a>,
-    /// Always `null` here.
-    pub logprobs: Option<()>,
+    /// How probable its tokens were, if asked for.
+    pub logprobs: Option<ChatLogprobs>,
     /// Why it ended.
     pub finish_reason: FinishReason,
 }
@@ -123,6 +171,12 @@ pub struct AssistantMessage<'a> {
     pub role: Cow<'a, str>,
     /// What it says.
     pub content: Option<Cow<'a, str>>,
+    /// What it thought before, for models that do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_content: Option<Cow<'a, str>>,
+    /// Functions that it calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<Vec<ToolCall>>,
     /// Always `null` here.
     pub refusal: Option<()>,
 }
@@ -138,6 +192,9 @@ pub struct ChatChunk<'a> {
     pub created: u64,
     /// The model that was asked.
     pub model: Cow<'a, str>,
+    /// What stands behind the model, where an upstream says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_fingerprint: Option<Cow<'a, str>>,
     /// One, or none in the event that carries the usage.
     pub choices: Vec<ChunkChoice<'a>>,
     /// In the last event if asked for; `null` in the events before it.
@@ -152,8 +209,8 @@ pub struct ChunkChoice<'a> {
     pub index: u32,
     /// What is new.
     pub delta: Delta<'a>,
-    /// Always `null` here.
-    pub logprobs: Option<()>,
+    /// How probable its tokens were, if asked for.
+    pub logprobs: Option<ChatLogprobs>,
     /// `null` until the end.
     pub finish_reason: Option<FinishReason>,
 }
@@ -164,7 +221,13 @@ pub struct Delta<'a> {
     /// `assistant`, in the first event only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Cow<'a, str>>,
+    /// The next piece of what the model thinks before it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_content: Option<Cow<'a, str>>,
     /// The next piece of text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Cow<'a, str>>,
+    /// The next pieces of function calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<Vec<ToolCallDelta>>,
 }

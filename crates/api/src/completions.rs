@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sampling::{Extra, OneOrMany, StreamOptions};
+use crate::logprobs::CompletionLogprobs;
+use crate::sampling::{Extra, LogitBias, OneOrMany, StreamOptions};
 use crate::usage::{FinishReason, Usage};
 
 /// A prompt to continue.
@@ -32,9 +33,33 @@ pub struct CompletionRequest {
     /// -2 to 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub presence_penalty: Option<f32>,
+    /// Only so many likeliest tokens are considered; not at OpenAI.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<u32>,
+    /// Only tokens at least so probable, relative to the likeliest; not at OpenAI.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_p: Option<f32>,
+    /// Added to the logits of single tokens, from -100 to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logit_bias: Option<LogitBias>,
     /// Texts that end the generation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop: Option<OneOrMany>,
+    /// How many continuations of each prompt; one when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n: Option<u32>,
+    /// How many to choose from; the same as `n` here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best_of: Option<u32>,
+    /// Tell how probable each token was, and so many likeliest ones, at most 20.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<u32>,
+    /// Begin the text with the prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub echo: Option<bool>,
+    /// Text after the gap that is to be filled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suffix: Option<String>,
     /// Answer with an event stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<bool>,
@@ -74,7 +99,10 @@ pub struct Completion<'a> {
     pub created: u64,
     /// The model that was asked.
     pub model: Cow<'a, str>,
-    /// One, or none in the event that carries the usage.
+    /// What stands behind the model, where an upstream says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_fingerprint: Option<Cow<'a, str>>,
+    /// As many as were asked for; in an event one, or none in the event that carries the usage.
     pub choices: Vec<Choice<'a>>,
     /// In a whole answer, and in the last event if asked for; `null` in the events before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,8 +116,8 @@ pub struct Choice<'a> {
     pub index: u32,
     /// The text.
     pub text: Cow<'a, str>,
-    /// Always `null` here.
-    pub logprobs: Option<()>,
+    /// How probable its tokens were, if asked for.
+    pub logprobs: Option<CompletionLogprobs>,
     /// `null` until the end.
     pub finish_reason: Option<FinishReason>,
 }

@@ -4,19 +4,24 @@
 //!
 //! # Layout
 //!
-//! - [`chat`], [`completions`], [`models`]: the REST endpoints
+//! - [`chat`], [`completions`], [`embeddings`], [`models`]: the REST endpoints
 //! - [`stream`]: messages of the WebSocket `/v1/stream`
 //! - [`oauth`]: tokens, introspection and metadata (RFC 6749, 7662, 8414)
 //! - [`error`]: the error body of every endpoint
-//! - [`sampling`], [`usage`]: fields that several endpoints share
+//! - [`sampling`], [`mod@format`], [`tools`], [`logprobs`], [`usage`]: fields that several
+//!   endpoints share
 //! - [`sse`]: server-sent events, written and read
 
 pub mod chat;
 pub mod completions;
+pub mod embeddings;
 pub mod error;
+pub mod format;
+pub mod logprobs;
 pub mod models;
 pub mod oauth;
 pub mod sampling;
 pub mod sse;
 pub mod stream;
+pub mod tools;
 pub mod usage;

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 /// Fields beyond those named; what a model cannot do among them is for the server to refuse.
 pub type Extra = serde_json::Map<String, serde_json::Value>;
 
+/// Token ids, as text, and what is added to their logits.
+pub type LogitBias = std::collections::BTreeMap<String, f32>;
+
 /// One text or several.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "must be a string or a list of strings")]

@@ -1,5 +1,7 @@
 //! Server-sent events (WHATWG HTML, section 9.2), as far as completion streams need them.
 
+use memchr::memchr2;
+
 /// The data of the event that ends every complete stream.
 pub const DONE: &str = "[DONE]";
 
@@ -11,10 +13,13 @@ pub fn write_event(data: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\n\n");
 }
 
-/// Takes an event stream apart, however the network cut it.
+/// Takes an event stream apart, however the network cut it. What arrives in one piece is not
+/// copied.
 #[derive(Debug)]
 pub struct Decoder {
+    /// A line that is not complete yet.
     line: Vec<u8>,
+    /// Data of an event that is not complete yet.
     data: Vec<u8>,
     has_data: bool,
     after_cr: bool,
@@ -50,43 +55,80 @@ impl Decoder {
     /// [`TooLong`], after which the decoder is of no more use.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<String>, TooLong> {
         let mut events = Vec::new();
-        for &byte in bytes {
-            // A line ends with LF, CR, or CR LF.
-            match byte {
-                b'\n' if self.after_cr => self.after_cr = false,
-                b'\n' | b'\r' => {
-                    self.after_cr = byte == b'\r';
-                    self.end_line(&mut events)?;
-                }
-                _ => {
-                    self.after_cr = false;
-                    if self.line.len() >= self.max_event_bytes {
-                        return Err(TooLong);
-                    }
-                    self.line.push(byte);
-                }
-            }
-        }
+        self.feed(bytes, |data| {
+            events.push(String::from_utf8_lossy(data).into_owned());
+        })?;
         Ok(events)
     }
 
-    fn end_line(&mut self, events: &mut Vec<String>) -> Result<(), TooLong> {
-        if self.line.is_empty() {
-            if self.has_data {
-                events.push(String::from_utf8_lossy(&self.data).into_owned());
+    /// Reads on; hands the data of each event that is complete now to `event`.
+    ///
+    /// # Errors
+    /// [`TooLong`], after which the decoder is of no more use.
+    pub fn feed(&mut self, mut bytes: &[u8], mut event: impl FnMut(&[u8])) -> Result<(), TooLong> {
+        // The data of an event, as long as it is one line of these bytes.
+        let mut whole: Option<&[u8]> = None;
+        // A line ends with LF, CR, or CR LF.
+        while let Some(end) = memchr2(b'\n', b'\r', bytes) {
+            let (line, after_cr) = (&bytes[..end], self.after_cr);
+            self.after_cr = bytes[end] == b'\r';
+            bytes = &bytes[end + 1..];
+            if after_cr && line.is_empty() && !self.after_cr {
+                continue;
             }
-            self.data.clear();
-            self.has_data = false;
-        } else if let Some(value) = field(&self.line, b"data") {
-            if self.has_data {
-                self.data.push(b'\n');
+            if !self.line.is_empty() {
+                self.end_cut_line(line)?;
+            } else if line.is_empty() {
+                if let Some(data) = whole.take() {
+                    event(data);
+                } else if self.has_data {
+                    event(&self.data);
+                }
+                self.data.clear();
+                self.has_data = false;
+            } else if let Some(value) = field(line, b"data") {
+                if !self.has_data && whole.is_none() && value.len() <= self.max_event_bytes {
+                    whole = Some(value);
+                } else {
+                    self.keep(whole.take())?;
+                    self.keep(Some(value))?;
+                }
             }
-            if self.data.len() + value.len() > self.max_event_bytes {
-                return Err(TooLong);
-            }
-            self.data.extend_from_slice(value);
-            self.has_data = true;
         }
+        self.after_cr &= bytes.is_empty();
+        self.keep(whole)?;
+        self.cut_line(bytes)
+    }
+
+    /// Keeps a line of data until its event is complete.
+    fn keep(&mut self, data: Option<&[u8]>) -> Result<(), TooLong> {
+        let Some(data) = data else { return Ok(()) };
+        if self.data.len() + data.len() > self.max_event_bytes {
+            return Err(TooLong);
+        }
+        if self.has_data {
+            self.data.push(b'\n');
+        }
+        self.data.extend_from_slice(data);
+        self.has_data = true;
+        Ok(())
+    }
+
+    /// Keeps the beginning of a line until the rest of it arrives.
+    fn cut_line(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
+        if self.line.len() + bytes.len() > self.max_event_bytes {
+            return Err(TooLong);
+        }
+        self.line.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Ends a line that came in several pieces with the last of them.
+    fn end_cut_line(&mut self, rest: &[u8]) -> Result<(), TooLong> {
+        self.cut_line(rest)?;
+        let line = std::mem::take(&mut self.line);
+        self.keep(field(&line, b"data"))?;
+        self.line = line;
         self.line.clear();
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Messages of the WebSocket `/v1/stream`: `auth`, then `request`, answered by `response`s and
-//! `done`.
+//! Messages of the WebSocket `/v1/stream`: `auth`, then `request`, answered by
+//! `reasoning`s, `response`s and `done`.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::chat::Message;
 use crate::error::ErrorObject;
-use crate::sampling::{Extra, OneOrMany};
+use crate::format::ResponseFormat;
+use crate::sampling::{Extra, LogitBias, OneOrMany};
 use crate::usage::{FinishReason, Usage};
 
 /// What a client sends.
@@ -20,7 +21,7 @@ pub enum ClientMessage {
         token: String,
     },
     /// What to generate.
-    Request(StreamRequest),
+    Request(Box<StreamRequest>),
 }
 
 /// What to generate: `prompt` is one turn of a user, `messages` a whole conversation.
@@ -55,6 +56,18 @@ pub struct StreamRequest {
     /// -2 to 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub presence_penalty: Option<f32>,
+    /// Only so many likeliest tokens are considered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<u32>,
+    /// Only tokens at least so probable, relative to the likeliest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_p: Option<f32>,
+    /// Added to the logits of single tokens, from -100 to 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logit_bias: Option<LogitBias>,
+    /// What the answer must be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_format: Option<ResponseFormat>,
     /// Texts that end the generation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<OneOrMany>,
@@ -67,6 +80,11 @@ pub struct StreamRequest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage<'a> {
+    /// The next piece of what the model thinks before it answers.
+    Reasoning {
+        /// The text.
+        content: Cow<'a, str>,
+    },
     /// The next piece of text.
     Response {
         /// The text.

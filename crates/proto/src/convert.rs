@@ -2,9 +2,13 @@
 //! nothing behind it meets a half-filled message.
 
 pub(crate) mod administration;
+pub(crate) mod chat;
+pub(crate) mod embedding;
+pub(crate) mod event;
 pub(crate) mod identity;
 pub(crate) mod inference;
 pub(crate) mod router;
+pub(crate) mod worker;
 
 use crate::Error;
 

@@ -3,6 +3,7 @@
 
 mod administration;
 mod catalog;
+mod engines;
 mod identity;
 mod inference;
 mod registry;
@@ -10,6 +11,7 @@ mod status;
 
 pub use administration::{AdministrationClient, AdministrationServer};
 pub use catalog::{CatalogClient, CatalogServer};
+pub use engines::{EnginesClient, EnginesServer};
 pub use identity::{IdentityClient, IdentityServer};
 pub use inference::{InferenceClient, InferenceServer};
 pub use registry::{RegistryClient, RegistryServer};

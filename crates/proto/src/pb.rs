@@ -12,7 +12,20 @@ pub mod inference {
     tonic::include_proto!("fathom.inference.v1");
 }
 
-/// `fathom.router.v1`
+/// `fathom.router`
 pub mod router {
-    tonic::include_proto!("fathom.router.v1");
+    /// `fathom.router.v1`, where generated code of other packages looks for it.
+    pub mod v1 {
+        tonic::include_proto!("fathom.router.v1");
+    }
+    pub use v1::*;
+}
+
+/// `fathom.worker`
+pub mod worker {
+    /// `fathom.worker.v1`, where generated code of other packages looks for it.
+    pub mod v1 {
+        tonic::include_proto!("fathom.worker.v1");
+    }
+    pub use v1::*;
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::Error;
 use crate::catalog::Deployment;
+use crate::engines::EngineLoad;
 use crate::id::{ModelId, WorkerId};
 
 /// Knows the workers that are up.
@@ -23,8 +24,23 @@ pub struct Announcement {
     pub worker: WorkerId,
     /// Where it serves: `http://HOST:PORT` or `unix:PATH`.
     pub endpoint: String,
+    /// Where it runs, for example an availability zone; `None`: it does not say.
+    pub zone: Option<String>,
+    /// Version of its binary.
+    pub version: String,
     /// What it serves.
-    pub models: Vec<(ModelId, Deployment)>,
+    pub models: Vec<ServedModel>,
+}
+
+/// One model name that a worker answers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServedModel {
+    /// The name.
+    pub model: ModelId,
+    /// What stands behind it.
+    pub deployment: Deployment,
+    /// What the engine behind it has to do at this moment.
+    pub load: EngineLoad,
 }
 
 /// The worker is forgotten unless it registers again within `duration`.

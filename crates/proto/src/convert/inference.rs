@@ -1,37 +1,42 @@
-//! `fathom.inference.v1`
+//! `fathom.inference.v1`: what is asked for.
 
 use super::missing;
+use crate::Error;
 use crate::id::RequestId;
-use crate::inference as domain;
+use crate::inference::{
+    Format, Function, GenerateRequest, Json, LogitBias, Prompt, RequestContext, Sampling,
+    ToolChoice, Tools,
+};
 use crate::pb::inference as pb;
-use crate::pb::inference::generate_response::Event as PbEvent;
-use crate::{Error, ErrorCode};
+use crate::pb::inference::output_format::Format as PbFormat;
 
 /// The wire form of a request; the deadline travels as `grpc-timeout`.
 pub(crate) fn encode_request(
-    request: domain::GenerateRequest,
-    context: &domain::RequestContext,
+    request: GenerateRequest,
+    context: &RequestContext,
 ) -> pb::GenerateRequest {
     pb::GenerateRequest {
-        context: Some(pb::RequestContext {
-            request_id: context.request_id.to_string(),
-            tenant_id: context.tenant.to_string(),
-        }),
+        context: Some(encode_context(context)),
         model: request.model.to_string(),
         prompt: Some(request.prompt.into()),
         sampling: Some(request.sampling.into()),
         max_tokens: request.max_tokens,
         stop: request.stop,
         context_length: request.context_length,
+        logprobs: request.logprobs,
+        echo: request.echo,
+        format: encode_format(request.format),
+        tools: request.tools.map(Into::into),
+        extra_json: encode_json(request.extra),
     }
 }
 
 /// The domain form of a request; its context has no deadline yet.
 pub(crate) fn decode_request(
     message: pb::GenerateRequest,
-) -> Result<(domain::GenerateRequest, domain::RequestContext), Error> {
-    let context = message.context.ok_or_else(|| missing("context"))?;
-    let request = domain::GenerateRequest {
+) -> Result<(GenerateRequest, RequestContext), Error> {
+    let context = decode_context(message.context)?;
+    let request = GenerateRequest {
         model: message.model.into(),
         prompt: message
             .prompt
@@ -40,29 +45,57 @@ pub(crate) fn decode_request(
         sampling: message.sampling.ok_or_else(|| missing("sampling"))?.into(),
         max_tokens: message.max_tokens,
         stop: message.stop,
+        logprobs: message.logprobs,
+        echo: message.echo,
+        format: decode_format(message.format)?,
+        tools: message.tools.map(TryInto::try_into).transpose()?,
+        extra: decode_json(message.extra_json),
         context_length: message.context_length,
-    };
-    let context = domain::RequestContext {
-        request_id: RequestId::from(context.request_id),
-        tenant: context.tenant_id.into(),
-        deadline: None,
     };
     Ok((request, context))
 }
 
-impl From<domain::Prompt> for pb::generate_request::Prompt {
-    fn from(prompt: domain::Prompt) -> Self {
+/// The wire form of a context, without its deadline.
+pub(super) fn encode_context(context: &RequestContext) -> pb::RequestContext {
+    pb::RequestContext {
+        request_id: context.request_id.to_string(),
+        tenant_id: context.tenant.to_string(),
+    }
+}
+
+/// The domain form of a context, which has no deadline yet.
+pub(super) fn decode_context(message: Option<pb::RequestContext>) -> Result<RequestContext, Error> {
+    let message = message.ok_or_else(|| missing("context"))?;
+    Ok(RequestContext {
+        request_id: RequestId::from(message.request_id),
+        tenant: message.tenant_id.into(),
+        deadline: None,
+    })
+}
+
+/// JSON that may be absent, which the empty text stands for on the wire.
+pub(super) fn encode_json(json: Option<Json>) -> String {
+    json.map(|Json(text)| text).unwrap_or_default()
+}
+
+pub(super) fn decode_json(text: String) -> Option<Json> {
+    (!text.is_empty()).then_some(Json(text))
+}
+
+impl From<Prompt> for pb::generate_request::Prompt {
+    fn from(prompt: Prompt) -> Self {
         match prompt {
-            domain::Prompt::Text(text) => Self::Text(text),
-            domain::Prompt::Tokens(ids) => Self::Tokens(pb::TokenPrompt { ids }),
-            domain::Prompt::Chat(messages) => Self::Chat(pb::ChatPrompt {
+            Prompt::Text(text) => Self::Text(text),
+            Prompt::Tokens(ids) => Self::Tokens(pb::TokenPrompt { ids }),
+            Prompt::Chat(messages) => Self::Chat(pb::ChatPrompt {
                 messages: messages.into_iter().map(Into::into).collect(),
             }),
+            Prompt::Infill { before, after } => Self::Infill(pb::InfillPrompt { before, after }),
         }
     }
 }
 
-impl TryFrom<pb::generate_request::Prompt> for domain::Prompt {
+impl TryFrom<pb::generate_request::Prompt> for Prompt {
     type Error = Error;
 
     fn try_from(prompt: pb::generate_request::Prompt) -> Result<Self, Error> {
@@ -76,143 +109,128 @@ impl TryFrom<pb::generate_request::Prompt> for domain::Prompt {
                     .map(TryInto::try_into)
                     .collect::<Result<_, _>>()?,
             ),
+            Prompt::Infill(pb::InfillPrompt { before, after }) => Self::Infill { before, after },
         })
     }
 }
 
-impl From<domain::ChatMessage> for pb::ChatMessage {
-    fn from(message: domain::ChatMessage) -> Self {
-        let role = match message.role {
-            domain::ChatRole::System => pb::ChatRole::System,
-            domain::ChatRole::User => pb::ChatRole::User,
-            domain::ChatRole::Assistant => pb::ChatRole::Assistant,
-            domain::ChatRole::Tool => pb::ChatRole::Tool,
-        };
+impl From<Sampling> for pb::Sampling {
+    fn from(sampling: Sampling) -> Self {
+        let biases = sampling.logit_bias.into_iter();
         Self {
-            role: role.into(),
-            content: message.content,
-            name: message.name,
+            temperature: sampling.temperature,
+            top_p: sampling.top_p,
+            seed: sampling.seed,
+            frequency_penalty: sampling.frequency_penalty,
+            presence_penalty: sampling.presence_penalty,
+            top_k: sampling.top_k,
+            min_p: sampling.min_p,
+            logit_bias: biases
+                .map(|LogitBias { token, bias }| pb::LogitBias { token, bias })
+                .collect(),
         }
     }
 }
 
-impl TryFrom<pb::ChatMessage> for domain::ChatMessage {
+impl From<pb::Sampling> for Sampling {
+    fn from(message: pb::Sampling) -> Self {
+        let biases = message.logit_bias.into_iter();
+        Self {
+            temperature: message.temperature,
+            top_p: message.top_p,
+            seed: message.seed,
+            frequency_penalty: message.frequency_penalty,
+            presence_penalty: message.presence_penalty,
+            top_k: message.top_k,
+            min_p: message.min_p,
+            logit_bias: biases
+                .map(|pb::LogitBias { token, bias }| LogitBias { token, bias })
+                .collect(),
+        }
+    }
+}
+
+fn encode_format(format: Format) -> Option<pb::OutputFormat> {
+    let format = match format {
+        Format::Text => return None,
+        Format::JsonObject => PbFormat::JsonObject(pb::JsonObject {}),
+        Format::JsonSchema {
+            name,
+            schema: Json(schema_json),
+            strict,
+        } => PbFormat::JsonSchema(pb::JsonSchema {
+            name,
+            schema_json,
+            strict,
+        }),
+    };
+    let format = Some(format);
+    Some(pb::OutputFormat { format })
+}
+
+fn decode_format(message: Option<pb::OutputFormat>) -> Result<Format, Error> {
+    let Some(message) = message else {
+        return Ok(Format::Text);
+    };
+    Ok(
+        match message.format.ok_or_else(|| missing("format.format"))? {
+            PbFormat::JsonObject(pb::JsonObject {}) => Format::JsonObject,
+            PbFormat::JsonSchema(schema) => Format::JsonSchema {
+                name: schema.name,
+                schema: Json(schema.schema_json),
+                strict: schema.strict,
+            },
+        },
+    )
+}
+
+impl From<Tools> for pb::Tools {
+    fn from(tools: Tools) -> Self {
+        let (choice, name) = match tools.choice {
+            ToolChoice::Auto => (pb::ToolChoice::Auto, String::new()),
+            ToolChoice::None => (pb::ToolChoice::None, String::new()),
+            ToolChoice::Required => (pb::ToolChoice::Required, String::new()),
+            ToolChoice::Named(name) => (pb::ToolChoice::Named, name),
+        };
+        let functions = tools.functions.into_iter().map(|function| pb::Function {
+            name: function.name,
+            description: function.description,
+            parameters_json: function.parameters.map(|Json(text)| text),
+            strict: function.strict,
+        });
+        Self {
+            functions: functions.collect(),
+            choice: choice.into(),
+            name,
+            parallel: tools.parallel,
+        }
+    }
+}
+
+impl TryFrom<pb::Tools> for Tools {
     type Error = Error;
 
-    fn try_from(message: pb::ChatMessage) -> Result<Self, Error> {
-        let role = match message.role() {
-            pb::ChatRole::System => domain::ChatRole::System,
-            pb::ChatRole::User => domain::ChatRole::User,
-            pb::ChatRole::Assistant => domain::ChatRole::Assistant,
-            pb::ChatRole::Tool => domain::ChatRole::Tool,
-            pb::ChatRole::Unspecified => return Err(missing("prompt.chat.messages.role")),
+    fn try_from(message: pb::Tools) -> Result<Self, Error> {
+        let choice = match message.choice() {
+            pb::ToolChoice::Auto => ToolChoice::Auto,
+            pb::ToolChoice::None => ToolChoice::None,
+            pb::ToolChoice::Required => ToolChoice::Required,
+            pb::ToolChoice::Named if message.name.is_empty() => {
+                return Err(missing("tools.name"));
+            }
+            pb::ToolChoice::Named => ToolChoice::Named(message.name),
+            pb::ToolChoice::Unspecified => return Err(missing("tools.choice")),
         };
+        let functions = message.functions.into_iter().map(|function| Function {
+            name: function.name,
+            description: function.description,
+            parameters: function.parameters_json.map(Json),
+            strict: function.strict,
+        });
         Ok(Self {
-            role,
-            content: message.content,
-            name: message.name,
-        })
-    }
-}
-
-impl From<domain::Sampling> for pb::Sampling {
-    fn from(sampling: domain::Sampling) -> Self {
-        let domain::Sampling {
-            temperature,
-            top_p,
-            seed,
-            frequency_penalty,
-            presence_penalty,
-        } = sampling;
-        Self {
-            temperature,
-            top_p,
-            seed,
-            frequency_penalty,
-            presence_penalty,
-        }
-    }
-}
-
-impl From<pb::Sampling> for domain::Sampling {
-    fn from(sampling: pb::Sampling) -> Self {
-        let pb::Sampling {
-            temperature,
-            top_p,
-            seed,
-            frequency_penalty,
-            presence_penalty,
-        } = sampling;
-        Self {
-            temperature,
-            top_p,
-            seed,
-            frequency_penalty,
-            presence_penalty,
-        }
-    }
-}
-
-impl From<domain::Event> for pb::GenerateResponse {
-    fn from(event: domain::Event) -> Self {
-        let event = match event {
-            domain::Event::Started { prompt_tokens } => {
-                PbEvent::Started(pb::Started { prompt_tokens })
-            }
-            domain::Event::Delta { text, tokens } => PbEvent::Delta(pb::Delta { text, tokens }),
-            domain::Event::Finished { reason, usage } => {
-                let reason = match reason {
-                    domain::FinishReason::Stop => pb::FinishReason::Stop,
-                    domain::FinishReason::Length => pb::FinishReason::Length,
-                };
-                let domain::Usage {
-                    prompt_tokens,
-                    completion_tokens,
-                } = usage;
-                let usage = Some(pb::Usage {
-                    prompt_tokens,
-                    completion_tokens,
-                });
-                PbEvent::Finished(pb::Finished {
-                    reason: reason.into(),
-                    usage,
-                })
-            }
-        };
-        Self { event: Some(event) }
-    }
-}
-
-impl TryFrom<pb::GenerateResponse> for domain::Event {
-    type Error = Error;
-
-    fn try_from(message: pb::GenerateResponse) -> Result<Self, Error> {
-        // A worker that speaks wrongly has failed, whatever it meant.
-        let garbled = || {
-            Error::new(
-                ErrorCode::WorkerFailed,
-                "the worker sent an event that is not whole",
-            )
-        };
-        Ok(match message.event.ok_or_else(garbled)? {
-            PbEvent::Started(pb::Started { prompt_tokens }) => Self::Started { prompt_tokens },
-            PbEvent::Delta(pb::Delta { text, tokens }) => Self::Delta { text, tokens },
-            PbEvent::Finished(finished) => {
-                let reason = match finished.reason() {
-                    pb::FinishReason::Stop => domain::FinishReason::Stop,
-                    pb::FinishReason::Length => domain::FinishReason::Length,
-                    pb::FinishReason::Unspecified => return Err(garbled()),
-                };
-                let pb::Usage {
-                    prompt_tokens,
-                    completion_tokens,
-                } = finished.usage.ok_or_else(garbled)?;
-                let usage = domain::Usage {
-                    prompt_tokens,
-                    completion_tokens,
-                };
-                Self::Finished { reason, usage }
-            }
+            functions: functions.collect(),
+            choice,
+            parallel: message.parallel,
         })
     }
 }

@@ -6,7 +6,7 @@ use super::missing;
 use crate::Error;
 use crate::catalog::{Deployment, Model};
 use crate::pb::router as pb;
-use crate::registry::{Announcement, Lease};
+use crate::registry::{Announcement, Lease, ServedModel};
 
 impl From<Model> for pb::Model {
     fn from(model: Model) -> Self {
@@ -70,11 +70,14 @@ impl From<Announcement> for pb::RegisterWorkerRequest {
             models: announcement
                 .models
                 .into_iter()
-                .map(|(model, deployment)| pb::ServedModel {
-                    model: model.to_string(),
-                    deployment: Some(deployment.into()),
+                .map(|served| pb::ServedModel {
+                    model: served.model.to_string(),
+                    deployment: Some(served.deployment.into()),
+                    load: Some(served.load.into()),
                 })
                 .collect(),
+            zone: announcement.zone.unwrap_or_default(),
+            version: announcement.version,
         }
     }
 }
@@ -93,12 +96,18 @@ impl TryFrom<pb::RegisterWorkerRequest> for Announcement {
                 let deployment = served
                     .deployment
                     .ok_or_else(|| missing("models.deployment"))?;
-                Ok((served.model.into(), deployment.into()))
+                Ok(ServedModel {
+                    model: served.model.into(),
+                    deployment: deployment.into(),
+                    load: served.load.unwrap_or_default().into(),
+                })
             })
             .collect::<Result<_, Error>>()?;
         Ok(Self {
             worker: message.worker_id.into(),
             endpoint: message.endpoint,
+            zone: Some(message.zone).filter(|zone| !zone.is_empty()),
+            version: message.version,
             models,
         })
     }

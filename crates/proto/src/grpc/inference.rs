@@ -11,9 +11,12 @@ use tonic::{Request, Response, Status};
 
 use super::MAX_MESSAGE_BYTES;
 use crate::Error;
+use crate::convert::embedding::{decode_embed_request, encode_embed_request};
 use crate::convert::inference::{decode_request, encode_request};
 use crate::id::RequestId;
-use crate::inference::{GenerateRequest, Inference, RequestContext, TokenStream};
+use crate::inference::{
+    EmbedRequest, Embeddings, GenerateRequest, Inference, RequestContext, TokenStream,
+};
 use crate::pb::inference as pb;
 use crate::pb::inference::inference_service_client::InferenceServiceClient;
 use crate::pb::inference::inference_service_server::{InferenceService, InferenceServiceServer};
@@ -41,14 +44,29 @@ impl Inference for InferenceClient {
         request: GenerateRequest,
         context: RequestContext,
     ) -> Result<TokenStream, Error> {
-        let mut message = Request::new(encode_request(request, &context));
-        if let Some(deadline) = context.deadline {
-            message.set_timeout(deadline.saturating_duration_since(Instant::now()));
-        }
+        let message = with_timeout(encode_request(request, &context), &context);
         // Clones of a tonic client share the connection.
         let stream = self.0.clone().generate(message).await?.into_inner();
         Ok(Box::pin(stream.map(|message| message?.try_into())))
     }
+
+    async fn embed(
+        &self,
+        request: EmbedRequest,
+        context: RequestContext,
+    ) -> Result<Embeddings, Error> {
+        let message = with_timeout(encode_embed_request(request, &context), &context);
+        Ok(self.0.clone().embed(message).await?.into_inner().into())
+    }
+}
+
+/// The call with the time that is left for it.
+fn with_timeout<M>(message: M, context: &RequestContext) -> Request<M> {
+    let mut message = Request::new(message);
+    if let Some(deadline) = context.deadline {
+        message.set_timeout(deadline.saturating_duration_since(Instant::now()));
+    }
+    message
 }
 
 /// Serves an [`Inference`].
@@ -73,7 +91,7 @@ impl InferenceService for InferenceServer {
         &self,
         message: Request<pb::GenerateRequest>,
     ) -> Result<Response<ResponseStream>, Status> {
-        let deadline = timeout(message.metadata()).map(|timeout| Instant::now() + timeout);
+        let deadline = deadline(message.metadata());
         let (request, context) = decode_request(message.into_inner())?;
         let context = RequestContext {
             deadline,
@@ -91,6 +109,22 @@ impl InferenceService for InferenceServer {
             },
         ))))
     }
+
+    async fn embed(
+        &self,
+        message: Request<pb::EmbedRequest>,
+    ) -> Result<Response<pb::EmbedResponse>, Status> {
+        let deadline = deadline(message.metadata());
+        let (request, context) = decode_embed_request(message.into_inner())?;
+        let context = RequestContext {
+            deadline,
+            ..context
+        };
+        let id = context.request_id.clone();
+        let answer = self.0.embed(request, context).await;
+        let embeddings = answer.map_err(|error| into_status(error, &id))?;
+        Ok(Response::new(embeddings.into()))
+    }
 }
 
 /// The status for the caller; the cause is logged with the request's id.
@@ -101,6 +135,11 @@ fn into_status(error: Error, request_id: &RequestId) -> Status {
         ..error
     }
     .into()
+}
+
+/// When the caller gives up.
+fn deadline(metadata: &MetadataMap) -> Option<Instant> {
+    timeout(metadata).map(|timeout| Instant::now() + timeout)
 }
 
 /// Reads `grpc-timeout`: at most eight digits and a unit. A malformed one counts as absent, as

@@ -1,0 +1,85 @@
+//! `POST /v1/embeddings`
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::sampling::Extra;
+
+/// Texts to turn into vectors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EmbeddingRequest {
+    /// Name of the model.
+    pub model: String,
+    /// The texts.
+    pub input: Input,
+    /// `float` or `base64`; `float` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding_format: Option<String>,
+    /// Length of the vectors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dimensions: Option<u32>,
+    /// Everything else.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// The texts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "must be a string, a list of strings, or token ids"
+)]
+pub enum Input {
+    /// One text.
+    Text(String),
+    /// Token ids of one text.
+    Tokens(Vec<u32>),
+    /// Several texts.
+    Texts(Vec<String>),
+    /// Token ids of several texts.
+    TokenLists(Vec<Vec<u32>>),
+}
+
+/// The vectors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EmbeddingList<'a> {
+    /// Always `list`.
+    pub object: Cow<'a, str>,
+    /// One for each text, in order.
+    pub data: Vec<Embedding<'a>>,
+    /// The model that was asked.
+    pub model: Cow<'a, str>,
+    /// Token counts.
+    pub usage: EmbeddingUsage,
+}
+
+/// One vector.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Embedding<'a> {
+    /// Always `embedding`.
+    pub object: Cow<'a, str>,
+    /// Which text.
+    pub index: u32,
+    /// Its components.
+    pub embedding: Vector<'a>,
+}
+
+/// Components of a vector.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Vector<'a> {
+    /// Numbers.
+    Floats(Vec<f32>),
+    /// Base64 of little-endian 32-bit floats.
+    Base64(Cow<'a, str>),
+}
+
+/// Token counts of texts that nothing is generated for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmbeddingUsage {
+    /// Tokens of the texts.
+    pub prompt_tokens: u32,
+    /// The same.
+    pub total_tokens: u32,
+}

@@ -1,0 +1,108 @@
+//! Functions that a model may call, in requests.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// `{"type": "function", "function": …}`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tool {
+    /// Always `function`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The function.
+    pub function: FunctionDefinition,
+}
+
+/// A function that the model may call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FunctionDefinition {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// JSON Schema of its arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Value>,
+    /// Whether the schema is enforced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
+}
+
+/// `"auto"`, `"none"`, `"required"`, or one function.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "must be `auto`, `none`, `required` or an object that names a function"
+)]
+pub enum ToolChoice {
+    /// `auto`, `none` or `required`.
+    Mode(String),
+    /// `{"type": "function", "function": {"name": …}}`
+    Function {
+        /// Always `function`.
+        #[serde(rename = "type")]
+        kind: String,
+        /// Which one.
+        function: FunctionName,
+    },
+}
+
+/// The name of a function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionName {
+    /// The name.
+    pub name: String,
+}
+
+/// A call that the model made, in a turn of the conversation and in an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// Names the call.
+    pub id: String,
+    /// Always `function`.
+    #[serde(rename = "type", default = "function")]
+    pub kind: String,
+    /// What is called.
+    pub function: FunctionCall,
+}
+
+/// A function and its arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionCall {
+    /// Name of the function.
+    pub name: String,
+    /// Arguments, as JSON text; the model's own, so not always valid.
+    pub arguments: String,
+}
+
+/// A part of a call, in an event of a stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolCallDelta {
+    /// Which call of this answer, from 0.
+    pub index: u32,
+    /// Names the call; in its first part only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// `function`; in its first part only.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// What is new of it.
+    pub function: FunctionDelta,
+}
+
+/// What is new of a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionDelta {
+    /// Name of the function; in the first part only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The next part of the arguments.
+    #[serde(default)]
+    pub arguments: String,
+}
+
+/// The only kind of tool that there is.
+fn function() -> String {
+    "function".to_owned()
+}

@@ -1,0 +1,187 @@
+//! `fathom.inference.v1`: what a generation yields.
+
+use crate::inference::{
+    Alternative, Delta, Event, FinishReason, Piece, TokenLogprob, ToolCallPiece, Usage,
+};
+use crate::pb::inference as pb;
+use crate::pb::inference::delta::Piece as PbPiece;
+use crate::pb::inference::generate_response::Event as PbEvent;
+use crate::{Error, ErrorCode};
+
+impl From<Event> for pb::GenerateResponse {
+    fn from(event: Event) -> Self {
+        let event = match event {
+            Event::Started {
+                prompt_tokens,
+                cached_tokens,
+                fingerprint,
+            } => PbEvent::Started(pb::Started {
+                prompt_tokens,
+                cached_tokens,
+                fingerprint,
+            }),
+            Event::Delta(delta) => PbEvent::Delta(delta.into()),
+            Event::Finished { reason, usage } => {
+                let (reason, other_reason) = encode_reason(reason);
+                PbEvent::Finished(pb::Finished {
+                    reason: reason.into(),
+                    usage: Some(usage.into()),
+                    other_reason,
+                })
+            }
+        };
+        Self { event: Some(event) }
+    }
+}
+
+impl TryFrom<pb::GenerateResponse> for Event {
+    type Error = Error;
+
+    fn try_from(message: pb::GenerateResponse) -> Result<Self, Error> {
+        Ok(match message.event.ok_or_else(garbled)? {
+            PbEvent::Started(started) => Self::Started {
+                prompt_tokens: started.prompt_tokens,
+                cached_tokens: started.cached_tokens,
+                fingerprint: started.fingerprint,
+            },
+            PbEvent::Delta(delta) => Self::Delta(delta.into()),
+            PbEvent::Finished(finished) => Self::Finished {
+                reason: decode_reason(finished.reason(), finished.other_reason)?,
+                usage: finished.usage.ok_or_else(garbled)?.into(),
+            },
+        })
+    }
+}
+
+/// A worker that speaks wrongly has failed, whatever it meant.
+fn garbled() -> Error {
+    Error::new(
+        ErrorCode::WorkerFailed,
+        "the worker sent an event that is not whole",
+    )
+}
+
+fn encode_reason(reason: FinishReason) -> (pb::FinishReason, String) {
+    let reason = match reason {
+        FinishReason::Stop => pb::FinishReason::Stop,
+        FinishReason::Length => pb::FinishReason::Length,
+        FinishReason::ToolCalls => pb::FinishReason::ToolCalls,
+        FinishReason::ContentFilter => pb::FinishReason::ContentFilter,
+        FinishReason::InsufficientSystemResource => pb::FinishReason::InsufficientSystemResource,
+        FinishReason::Other(word) => return (pb::FinishReason::Other, word),
+    };
+    (reason, String::new())
+}
+
+fn decode_reason(reason: pb::FinishReason, other: String) -> Result<FinishReason, Error> {
+    Ok(match reason {
+        pb::FinishReason::Stop => FinishReason::Stop,
+        pb::FinishReason::Length => FinishReason::Length,
+        pb::FinishReason::ToolCalls => FinishReason::ToolCalls,
+        pb::FinishReason::ContentFilter => FinishReason::ContentFilter,
+        pb::FinishReason::InsufficientSystemResource => FinishReason::InsufficientSystemResource,
+        pb::FinishReason::Other => FinishReason::Other(other),
+        pb::FinishReason::Unspecified => return Err(garbled()),
+    })
+}
+
+impl From<Delta> for pb::Delta {
+    fn from(delta: Delta) -> Self {
+        let piece = match delta.piece {
+            Piece::Text(text) => PbPiece::Text(text),
+            Piece::Reasoning(text) => PbPiece::Reasoning(text),
+            Piece::ToolCall(call) => PbPiece::ToolCall(pb::ToolCallPiece {
+                index: call.index,
+                id: call.id,
+                name: call.name,
+                arguments: call.arguments,
+            }),
+        };
+        Self {
+            piece: Some(piece),
+            tokens: delta.tokens,
+            logprobs: delta.logprobs.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<pb::Delta> for Delta {
+    fn from(message: pb::Delta) -> Self {
+        let piece = match message.piece {
+            None => Piece::Text(String::new()),
+            Some(PbPiece::Text(text)) => Piece::Text(text),
+            Some(PbPiece::Reasoning(text)) => Piece::Reasoning(text),
+            Some(PbPiece::ToolCall(call)) => Piece::ToolCall(ToolCallPiece {
+                index: call.index,
+                id: call.id,
+                name: call.name,
+                arguments: call.arguments,
+            }),
+        };
+        Self {
+            piece,
+            tokens: message.tokens,
+            logprobs: message.logprobs.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<TokenLogprob> for pb::TokenLogprob {
+    fn from(logprob: TokenLogprob) -> Self {
+        let top = logprob.top.into_iter();
+        Self {
+            token: logprob.token,
+            logprob: logprob.logprob,
+            top: top
+                .map(|Alternative { token, logprob }| pb::Alternative { token, logprob })
+                .collect(),
+        }
+    }
+}
+
+impl From<pb::TokenLogprob> for TokenLogprob {
+    fn from(message: pb::TokenLogprob) -> Self {
+        let top = message.top.into_iter();
+        Self {
+            token: message.token,
+            logprob: message.logprob,
+            top: top
+                .map(|pb::Alternative { token, logprob }| Alternative { token, logprob })
+                .collect(),
+        }
+    }
+}
+
+impl From<Usage> for pb::Usage {
+    fn from(usage: Usage) -> Self {
+        let Usage {
+            prompt_tokens,
+            completion_tokens,
+            cached_tokens,
+            reasoning_tokens,
+        } = usage;
+        Self {
+            prompt_tokens,
+            completion_tokens,
+            cached_tokens,
+            reasoning_tokens,
+        }
+    }
+}
+
+impl From<pb::Usage> for Usage {
+    fn from(message: pb::Usage) -> Self {
+        let pb::Usage {
+            prompt_tokens,
+            completion_tokens,
+            cached_tokens,
+            reasoning_tokens,
+        } = message;
+        Self {
+            prompt_tokens,
+            completion_tokens,
+            cached_tokens,
+            reasoning_tokens,
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What a generation yields.
+
+/// One event of a generation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The prompt is accepted.
+    Started {
+        /// Its size, as the model's tokenizer counts; 0 where only the end tells.
+        prompt_tokens: u32,
+        /// Tokens of it that were computed for an earlier request.
+        cached_tokens: u32,
+        /// What an upstream calls its configuration (`system_fingerprint`).
+        fingerprint: Option<String>,
+    },
+    /// Something was generated.
+    Delta(Delta),
+    /// The generation is complete.
+    Finished {
+        /// Why.
+        reason: FinishReason,
+        /// Exact counts.
+        usage: Usage,
+    },
+}
+
+/// A piece of what is generated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delta {
+    /// What is new.
+    pub piece: Piece,
+    /// Generated tokens that the piece stands for.
+    pub tokens: u32,
+    /// One for each of these tokens, if they were asked for; for an echoed prompt, one for each
+    /// of its tokens.
+    pub logprobs: Vec<TokenLogprob>,
+}
+
+/// What is new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Whole characters of the answer; may be empty.
+    Text(String),
+    /// Whole characters of what the model thinks before it answers.
+    Reasoning(String),
+    /// A part of a function call.
+    ToolCall(ToolCallPiece),
+}
+
+/// A part of a function call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolCallPiece {
+    /// Which call of this answer, from 0.
+    pub index: u32,
+    /// Names the call; in its first part only.
+    pub id: Option<String>,
+    /// Name of the function; in its first part only.
+    pub name: Option<String>,
+    /// The next part of the arguments, which are JSON text in sum.
+    pub arguments: String,
+}
+
+/// How probable a token was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenLogprob {
+    /// The token's bytes, which need not be whole characters.
+    pub token: Vec<u8>,
+    /// Natural logarithm of its probability; `None`: nothing came before it.
+    pub logprob: Option<f32>,
+    /// The likeliest tokens at this place, the likeliest first.
+    pub top: Vec<Alternative>,
+}
+
+/// A token that might have come.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alternative {
+    /// The token's bytes, which need not be whole characters.
+    pub token: Vec<u8>,
+    /// Natural logarithm of its probability.
+    pub logprob: f32,
+}
+
+/// Why a generation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FinishReason {
+    /// The model ended its text, or a stop text came up.
+    Stop,
+    /// `max_tokens` or the end of the context was reached.
+    Length,
+    /// The model waits for the results of the functions that it called.
+    ToolCalls,
+    /// A filter of the upstream took the text away.
+    ContentFilter,
+    /// The upstream ran out of capacity (DeepSeek's `insufficient_system_resource`).
+    InsufficientSystemResource,
+    /// A reason that only the upstream has, in its own word.
+    Other(String),
+}
+
+/// Token counts, as the model's tokenizer counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub prompt_tokens: u32,
+    /// Tokens generated, those of `reasoning_tokens` included; the end-of-text token is not
+    /// counted.
+    pub completion_tokens: u32,
+    /// Tokens of the prompt that were computed for an earlier request.
+    pub cached_tokens: u32,
+    /// Generated tokens that were thought, not said.
+    pub reasoning_tokens: u32,
+}
