@@ -1,56 +1,95 @@
 //! The handle to the decode thread.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::decode_loop::{self, Task};
+use crate::decode_loop::{DecodeLoop, Task};
 use crate::generate::Generator;
+use crate::llama::Llama;
+use crate::load::LoadCounts;
+use crate::model::Model;
 use crate::outbox::Outbox;
-use crate::{EngineError, Generation, Job, LoadError, Weights};
+use crate::scheduler::{Limits, Request, Scheduler};
+use crate::{EngineError, EngineLoad, Generation, Job, LoadError, Token, Weights};
 
-/// Jobs that may wait while one runs. A caller that lets one job in at a time
-/// still needs room for jobs that were cancelled before their turn.
-const WAITING_JOBS: usize = 8;
-
-/// Generates text from weights, on a thread of its own.
+/// Generates texts from weights, many at a time, on a thread of its own.
 ///
-/// Dropping it ends the running job with [`EngineError::Stopped`] and waits for
-/// the thread, which takes one decode step.
+/// Every step of the thread reads one batch for all texts that run: the next
+/// token of each, and a chunk of the prompts that are not read yet. What was
+/// read is kept while there is room, and a job that begins like an earlier one
+/// of its partition reads only the rest.
+///
+/// Dropping it ends all jobs with [`EngineError::Stopped`] and waits for the
+/// thread, which takes one decode step.
+///
+/// # Same job, same text?
+///
+/// At temperature 0, or with a seed, the same jobs one after the other on an
+/// engine just started give the same texts. llama.cpp promises no more: how it
+/// rounds depends on where a text lies in the KV cache, how its prompt was cut
+/// into chunks, how much of it was cached, and what else is in a batch. Log
+/// probabilities then differ by some hundredths with quantized weights, so a
+/// text may take another turn where two tokens are nearly as probable.
 pub struct Engine {
     weights: Weights,
     options: EngineOptions,
-    stopping: Arc<AtomicBool>,
+    load: LoadCounts,
     /// Present until dropped.
     tasks: Option<SyncSender<Task>>,
     thread: Option<JoinHandle<()>>,
 }
 
+/// Jobs between a caller and the decode thread, which takes all of them before
+/// each step.
+const TASKS: usize = 1024;
+
+/// Most sequences that llama.cpp has.
+const MAX_SEQUENCES: usize = 256;
+
+/// Texts that are remembered for their beginnings, beside those that run.
+const REMEMBERED: usize = 32;
+
 /// How an engine works.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
-    /// Most tokens of a prompt and its generated text together. Memory for all
-    /// of them is taken at the start.
+    /// Most tokens of a prompt and its generated text together.
     pub context_length: u32,
     /// Threads that llama.cpp computes with. More than there are idle cores
     /// make it much slower, not faster.
     pub threads: NonZeroUsize,
-    /// Tokens of a prompt that are decoded in one step. A job is cancelled
-    /// between steps only: 16 tokens take 100 ms where a prompt is read at 160
-    /// tokens per second. More of them read prompts a little faster. Another
-    /// number may give another text, as rounding differs.
+    /// Most tokens of all running and remembered texts together: what they
+    /// share counts once. Memory for all of them is taken at the start. Less
+    /// than `context_length` counts as that.
+    pub kv_tokens: u32,
+    /// Jobs that run at a time; more than 255 count as that.
+    pub slots: NonZeroUsize,
+    /// Jobs that may wait beside those that run or could; further ones are
+    /// refused.
+    pub max_waiting: usize,
+    /// How long a job may wait to be started before it is given up.
+    pub max_wait: Duration,
+    /// Tokens of prompts that are decoded in one step when nothing else runs; a
+    /// quarter of them while other jobs generate. A job is cancelled between
+    /// steps only: 64 tokens take 200 ms where a prompt is read at 320 tokens
+    /// per second. More of them read prompts a little faster. Another number
+    /// may give another text, as rounding differs.
     pub prefill_chunk: NonZeroUsize,
-    /// How long one event may wait for a receiver that does not read. The
-    /// engine does nothing else meanwhile.
+    /// How long one event may wait for a receiver that does not read. The job
+    /// is paused meanwhile and keeps its slot; others go on.
     pub stall_limit: Duration,
 }
 
 impl EngineOptions {
-    /// Tokens of a prompt decoded in one step, unless set otherwise.
-    pub const PREFILL_CHUNK: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
+    /// Tokens of prompts decoded in one step, unless set otherwise.
+    pub const PREFILL_CHUNK: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
+    /// Jobs that run at a time, unless set otherwise.
+    pub const SLOTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
+    /// Jobs that may wait, unless set otherwise.
+    pub const MAX_WAITING: usize = 64;
+    /// How long a job may wait, unless set otherwise.
+    pub const MAX_WAIT: Duration = Duration::from_secs(30);
     /// The stall limit, unless set otherwise.
     pub const STALL_LIMIT: Duration = Duration::from_secs(30);
 
@@ -59,8 +98,27 @@ impl EngineOptions {
         Self {
             context_length,
             threads,
+            kv_tokens: context_length,
+            slots: Self::SLOTS,
+            max_waiting: Self::MAX_WAITING,
+            max_wait: Self::MAX_WAIT,
             prefill_chunk: Self::PREFILL_CHUNK,
             stall_limit: Self::STALL_LIMIT,
+        }
+    }
+
+    /// What the scheduler may use. `reuse` is whether a text may begin with
+    /// what was computed for another.
+    pub(crate) fn limits(&self, reuse: bool) -> Limits {
+        let context_length = self.context_length as usize;
+        let slots = self.slots.get().min(MAX_SEQUENCES - 1);
+        Limits {
+            slots,
+            kv_tokens: context_length.max(self.kv_tokens as usize),
+            sequences: (slots + REMEMBERED).min(MAX_SEQUENCES),
+            max_wait: self.max_wait,
+            prefill_chunk: self.prefill_chunk.get().min(context_length),
+            reuse,
         }
     }
 }
@@ -80,16 +138,20 @@ impl Engine {
                 trained,
             });
         }
-        let (tasks, queue) = mpsc::sync_channel::<Task>(WAITING_JOBS);
+        let limits = options.limits(weights.keeps_every_position());
+        let load = LoadCounts::new(limits.slots, options.max_waiting, limits.kv_tokens);
+        let (tasks, queue) = mpsc::sync_channel::<Task>(TASKS);
         let (ready, readiness) = mpsc::sync_channel(1);
         let thread = thread::Builder::new().name("fathom-engine".into()).spawn({
-            let weights = weights.clone();
-            let options = options.clone();
+            let (weights, options, load) = (weights.clone(), options.clone(), load.clone());
             move || {
-                let open = || Generator::open(&weights, &options);
-                let opened = open().map(|generator| {
+                let model = Llama {
+                    weights: &weights,
+                    options: &options,
+                };
+                let opened = model.open().map(|context| {
                     let _ = ready.send(Ok(()));
-                    decode_loop::serve(&queue, generator, open, Generator::generate);
+                    DecodeLoop::new(model, context, Scheduler::new(limits), load).run(&queue);
                 });
                 if let Err(error) = opened {
                     let _ = ready.send(Err(error));
@@ -100,7 +162,7 @@ impl Engine {
         Ok(Self {
             weights,
             options,
-            stopping: Arc::default(),
+            load,
             tasks: Some(tasks),
             thread: Some(thread),
         })
@@ -112,20 +174,46 @@ impl Engine {
     ///
     /// [`EngineError::Busy`] when too many jobs wait already, or what is wrong
     /// with the job.
-    pub fn submit(&self, job: Job) -> Result<Generation, EngineError> {
+    pub fn submit(&self, mut job: Job) -> Result<Generation, EngineError> {
         self.check(&job)?;
-        let (outbox, generation) =
-            Outbox::open(Arc::clone(&self.stopping), self.options.stall_limit)?;
         let tasks = self.tasks.as_ref().ok_or(EngineError::Stopped)?;
-        match tasks.try_send(Task { job, outbox }) {
+        let seat = self.load.seat().ok_or(EngineError::Busy)?;
+        let model = Llama {
+            weights: &self.weights,
+            options: &self.options,
+        };
+        let (outbox, generation) = Outbox::open(self.options.stall_limit)?;
+        let generator = Generator::new(&model, &mut job, self.options.context_length);
+        let request = Request {
+            partition: job.partition,
+            prompt: job.prompt,
+            every_logits: job.echo && job.logprobs.is_some(),
+            submitted: Instant::now(),
+        };
+        let task = Task {
+            request,
+            generator,
+            outbox,
+            seat,
+        };
+        match tasks.try_send(task) {
             Ok(()) => Ok(generation),
             Err(TrySendError::Full(_)) => Err(EngineError::Busy),
             Err(TrySendError::Disconnected(_)) => Err(EngineError::Stopped),
         }
     }
 
+    /// What it has to do at this moment.
+    pub fn load(&self) -> EngineLoad {
+        self.load.read()
+    }
+
     fn check(&self, job: &Job) -> Result<(), EngineError> {
-        job.sampling.check()?;
+        let vocabulary = self.weights.vocab().n_tokens();
+        job.sampling.check(vocabulary)?;
+        if job.max_tokens == 0 && !job.echo {
+            return Err(EngineError::NothingToDo);
+        }
         let tokens = job.prompt.len();
         if tokens == 0 {
             return Err(EngineError::EmptyPrompt);
@@ -136,8 +224,8 @@ impl Engine {
                 context_length: self.options.context_length,
             });
         }
-        let vocabulary = 0..self.weights.vocab().n_tokens();
-        if !job.prompt.iter().all(|token| vocabulary.contains(&token.0)) {
+        let is_known = |token: &Token| (0..vocabulary).contains(&token.0);
+        if !job.prompt.iter().all(is_known) {
             return Err(EngineError::UnknownToken);
         }
         Ok(())
@@ -146,7 +234,6 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.stopping.store(true, Ordering::Relaxed);
         self.tasks = None;
         if let Some(thread) = self.thread.take() {
             // A panic of the thread is in its log line already.

@@ -86,9 +86,12 @@ pub enum PromptError {
 /// Why a job was not taken, or ended before it finished.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// Too many jobs wait already; those just cancelled count until their turn.
+    /// Too many jobs wait already.
     #[error("the engine is busy")]
     Busy,
+    /// The job waited as long as one may.
+    #[error("the job waited too long for its turn")]
+    Expired,
     /// The prompt has no tokens.
     #[error("the prompt is empty")]
     EmptyPrompt,
@@ -103,7 +106,11 @@ pub enum EngineError {
     /// The prompt holds a token that is not of this model's vocabulary.
     #[error("the prompt holds a token outside the vocabulary")]
     UnknownToken,
-    /// A sampling parameter is not a number or out of range.
+    /// Nothing is to be generated and nothing to be told of the prompt.
+    #[error("max_tokens is 0, which only makes sense with echo")]
+    NothingToDo,
+    /// A sampling parameter is not a number or out of range, or names a token
+    /// that is not of this model's vocabulary.
     #[error("the sampling parameter {parameter} is out of range")]
     InvalidSampling {
         /// The field of [`Sampling`](crate::Sampling).
@@ -115,9 +122,10 @@ pub enum EngineError {
     /// The engine was dropped before the job finished.
     #[error("the engine has stopped")]
     Stopped,
-    /// llama.cpp cannot decode a batch.
+    /// llama.cpp cannot decode a batch that this job was part of. Why is in a
+    /// log line.
     #[error("llama.cpp cannot decode")]
-    Decode(#[from] llama_cpp_2::DecodeError),
+    Decode,
     /// The decode loop failed in a way it does not expect.
     #[error("the decode loop failed")]
     Internal,

@@ -1,124 +1,160 @@
-//! One job from prompt to finish.
+//! The text of one job, from its prompt to its finish.
 
-use std::num::NonZeroU32;
+use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 
-use llama_cpp_2::context::LlamaContext;
-use llama_cpp_2::context::params::LlamaContextParams;
-use llama_cpp_2::llama_batch::LlamaBatch;
-use llama_cpp_2::vocab::LlamaVocab;
-
-use crate::outbox::{Halt, Outbox};
+use crate::logprobs::logprob;
+use crate::model::Model;
+use crate::outbox::Outbox;
+use crate::sampling::Sampler;
 use crate::text::TextStream;
-use crate::{EngineError, EngineOptions, Event, FinishReason, Job, LoadError, Token, Weights};
+use crate::{EngineError, Event, FinishReason, Job, Token, TokenLogprob};
 
-/// The only sequence of the context.
-const SEQUENCE: i32 = 0;
-
-/// A llama.cpp context that generates one text at a time.
-pub(crate) struct Generator<'w> {
-    context: LlamaContext<'w>,
-    vocab: LlamaVocab<'w>,
-    batch: LlamaBatch<'static>,
-    /// Where the next token goes in the context.
-    position: i32,
-    context_length: u32,
-    prefill_chunk: usize,
+/// Generates the text of one job, a token at a time.
+pub(crate) struct Generator {
+    sampler: Sampler,
+    text: TextStream,
+    /// Tell how probable tokens were, and this many likeliest ones.
+    logprobs: Option<usize>,
+    /// The prompt's own text, until it is sent.
+    echo: Option<Echo>,
+    prompt_tokens: u32,
+    cached_tokens: u32,
+    completion_tokens: u32,
+    /// Most tokens to generate.
+    budget: u32,
 }
 
-impl<'w> Generator<'w> {
-    /// Creates the context.
-    pub(crate) fn open(weights: &'w Weights, options: &EngineOptions) -> Result<Self, LoadError> {
-        let threads = i32::try_from(options.threads.get()).unwrap_or(i32::MAX);
-        let batch = u32::try_from(options.prefill_chunk.get())
-            .unwrap_or(u32::MAX)
-            .min(options.context_length);
-        let prefill_chunk = batch as usize;
-        let params = LlamaContextParams::default()
-            .with_n_ctx(NonZeroU32::new(options.context_length))
-            .with_n_seq_max(1)
-            .with_n_batch(batch)
-            .with_n_ubatch(batch)
-            .with_n_threads(threads)
-            .with_n_threads_batch(threads);
-        Ok(Self {
-            context: weights.open_context(params)?,
-            vocab: weights.vocab(),
-            batch: LlamaBatch::new(prefill_chunk, 1),
-            position: 0,
-            context_length: options.context_length,
-            prefill_chunk,
-        })
-    }
+struct Echo {
+    text: String,
+    logprobs: Vec<TokenLogprob>,
+}
 
-    /// Generates the text of `job` and returns the event that it is finished.
-    pub(crate) fn generate(&mut self, job: &Job, outbox: &Outbox) -> Result<Event, Halt> {
-        self.clear();
+/// How a text goes on.
+pub(crate) enum Next {
+    /// With this token.
+    Token(Token),
+    /// Not at all.
+    Finished(FinishReason),
+}
+
+impl Generator {
+    /// A generator for `job`, in a context of so many tokens. Takes out of the
+    /// job what it needs, but leaves the prompt.
+    pub(crate) fn new(model: &impl Model, job: &mut Job, context_length: u32) -> Self {
         let prompt_tokens = u32::try_from(job.prompt.len()).unwrap_or(u32::MAX);
-        outbox.send(Event::Started { prompt_tokens })?;
-
-        let room = self.context_length.saturating_sub(prompt_tokens);
-        let budget = job.max_tokens.min(room);
-        let mut sampler = job
-            .sampling
-            .sampler(self.vocab.n_tokens(), self.context_length);
-        let mut text = TextStream::new(&job.stop);
-        let mut reason = FinishReason::Length;
-        let mut completion_tokens = 0;
-        let mut unread = job.prompt.clone();
-        while completion_tokens < budget {
-            self.read(&unread, outbox)?;
-            let token = sampler.sample(&self.context, self.batch.n_tokens() - 1);
-            if self.vocab.is_eog(token) {
-                reason = FinishReason::Stop;
-                break;
-            }
-            completion_tokens += 1;
-            let piece = text.push(&self.vocab.token_to_piece(token, false, None));
-            if let Some(event) = piece.event {
-                outbox.send(event)?;
-            }
-            if piece.stopped {
-                reason = FinishReason::Stop;
-                break;
-            }
-            unread = vec![Token(token.0)];
-        }
-        if let Some(event) = text.finish() {
-            outbox.send(event)?;
-        }
-        Ok(Event::Finished {
-            reason,
+        Self {
+            sampler: Sampler::new(
+                &job.sampling,
+                job.constraint.take(),
+                model.vocabulary(),
+                context_length,
+            ),
+            text: TextStream::new(&job.stop),
+            logprobs: job.logprobs,
+            echo: job.echo.then(|| Echo::of(model, job)),
             prompt_tokens,
-            completion_tokens,
-        })
-    }
-
-    /// Forgets the text before.
-    fn clear(&mut self) {
-        self.context.clear_kv_cache();
-        self.position = 0;
-    }
-
-    /// Reads `tokens` into the context, so that the one after them can be
-    /// sampled.
-    ///
-    /// The binding has no safe way to interrupt a decode call, so a prompt goes
-    /// in chunks with a look at the receiver before each.
-    fn read(&mut self, tokens: &[Token], outbox: &Outbox) -> Result<(), Halt> {
-        for chunk in tokens.chunks(self.prefill_chunk) {
-            outbox.check()?;
-            self.batch.clear();
-            for (index, &token) in chunk.iter().enumerate() {
-                let is_last = index + 1 == chunk.len();
-                self.batch
-                    .add(token.into(), self.position, &[SEQUENCE], is_last)
-                    .map_err(|_| EngineError::Internal)?;
-                self.position += 1;
-            }
-            self.context
-                .decode(&mut self.batch)
-                .map_err(EngineError::from)?;
+            cached_tokens: 0,
+            completion_tokens: 0,
+            budget: job
+                .max_tokens
+                .min(context_length.saturating_sub(prompt_tokens)),
         }
-        Ok(())
+    }
+
+    /// The job has a slot, and so many tokens of its prompt need not be read.
+    pub(crate) fn start(&mut self, cached_tokens: usize, outbox: &mut Outbox) {
+        self.cached_tokens = u32::try_from(cached_tokens).unwrap_or(u32::MAX);
+        outbox.send(Event::Started {
+            prompt_tokens: self.prompt_tokens,
+            cached_tokens: self.cached_tokens,
+        });
+        if self.logprobs.is_none() {
+            self.send_echo(outbox);
+        }
+    }
+
+    /// The prompt goes on with `token` where the model gave these `logits`.
+    pub(crate) fn read(&mut self, model: &impl Model, logits: &[f32], token: Token) {
+        if let (Some(top), Some(echo)) = (self.logprobs, &mut self.echo) {
+            let piece = |token| model.piece(token);
+            echo.logprobs.push(logprob(logits, token, top, piece));
+        }
+    }
+
+    /// Chooses the next token. `candidates` is only memory to work in.
+    pub(crate) fn next(
+        &mut self,
+        model: &impl Model,
+        logits: &[f32],
+        candidates: &mut LlamaTokenDataArray,
+        outbox: &mut Outbox,
+    ) -> Result<Next, EngineError> {
+        self.send_echo(outbox);
+        if self.budget == 0 {
+            return Ok(Next::Finished(FinishReason::Length));
+        }
+        let token = self
+            .sampler
+            .sample(logits, candidates)
+            .ok_or(EngineError::Internal)?;
+        if model.ends_text(token) {
+            return Ok(Next::Finished(FinishReason::Stop));
+        }
+        self.completion_tokens += 1;
+        let told = self
+            .logprobs
+            .map(|top| logprob(logits, token, top, |token| model.piece(token)));
+        let piece = self.text.push(&model.piece(token), told);
+        if let Some(event) = piece.event {
+            outbox.send(event);
+        }
+        if piece.stopped {
+            return Ok(Next::Finished(FinishReason::Stop));
+        }
+        if self.completion_tokens == self.budget {
+            return Ok(Next::Finished(FinishReason::Length));
+        }
+        Ok(Next::Token(token))
+    }
+
+    /// Ends the text; returns the event that it is finished.
+    pub(crate) fn finish(mut self, reason: FinishReason, outbox: &mut Outbox) -> Event {
+        if let Some(event) = self.text.finish() {
+            outbox.send(event);
+        }
+        Event::Finished {
+            reason,
+            prompt_tokens: self.prompt_tokens,
+            cached_tokens: self.cached_tokens,
+            completion_tokens: self.completion_tokens,
+        }
+    }
+
+    fn send_echo(&mut self, outbox: &mut Outbox) {
+        if let Some(Echo { text, logprobs }) = self.echo.take() {
+            outbox.send(Event::Text {
+                text,
+                tokens: 0,
+                logprobs,
+            });
+        }
+    }
+}
+
+impl Echo {
+    /// Nothing comes before the first token, so nothing tells how probable it
+    /// was.
+    fn of(model: &impl Model, job: &Job) -> Self {
+        let pieces = job.prompt.iter().map(|&token| model.piece(token));
+        let first = job.prompt.first().filter(|_| job.logprobs.is_some());
+        let first = first.map(|&token| TokenLogprob {
+            bytes: model.piece(token),
+            logprob: None,
+            top: Vec::new(),
+        });
+        Self {
+            text: String::from_utf8_lossy(&pieces.collect::<Vec<_>>().concat()).into_owned(),
+            logprobs: first.into_iter().collect(),
+        }
     }
 }

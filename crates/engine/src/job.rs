@@ -1,6 +1,8 @@
 //! What an engine takes and what it tells of it.
 
-use crate::{Sampling, Token};
+use std::sync::Arc;
+
+use crate::{Constraint, Sampling, Token};
 
 /// A text to be generated.
 ///
@@ -8,33 +10,46 @@ use crate::{Sampling, Token};
 pub struct Job {
     /// The tokens to continue, of the same weights as the engine's.
     pub prompt: Vec<Token>,
-    /// Most tokens to generate; the context length may end the text earlier.
+    /// Whose job it is: what was computed for one partition is never reused for another, and
+    /// partitions that wait take turns.
+    pub partition: Arc<str>,
+    /// Most tokens to generate; the context length may end the text earlier. 0 only with `echo`.
     pub max_tokens: u32,
     /// How tokens are chosen.
     pub sampling: Sampling,
     /// Strings that end the text and are no part of it. Empty ones are ignored.
     pub stop: Vec<String>,
+    /// Tell how probable each token was, and this many likeliest ones; nothing when absent.
+    pub logprobs: Option<usize>,
+    /// Begin the text with that of the prompt.
+    pub echo: bool,
+    /// What the text must be.
+    pub constraint: Option<Constraint>,
 }
 
 /// What happens to a job, in this order: one `Started`, any number of `Text`,
 /// one `Finished`.
 ///
 /// It has no `Debug`, which would carry its text into log lines.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub enum Event {
     /// The engine turns to the job: it now reads the prompt.
     Started {
         /// Tokens of the prompt.
         prompt_tokens: u32,
+        /// Those of them that were computed for an earlier job.
+        cached_tokens: u32,
     },
-    /// More text, never empty.
+    /// More text.
     Text {
-        /// The text.
+        /// The text; empty only if it carries tokens that have none.
         text: String,
         /// Sampled tokens it stands for, those before it that gave no text yet
-        /// included. All pieces together may have fewer than the job: the tokens
-        /// of a stop string have no text.
+        /// included; 0 for an echoed prompt. All pieces together may have fewer than the job: the
+        /// tokens of a stop string have no text.
         tokens: u32,
+        /// One for each of these tokens, or of the echoed prompt, if asked for.
+        logprobs: Vec<TokenLogprob>,
     },
     /// The text is complete.
     Finished {
@@ -42,9 +57,31 @@ pub enum Event {
         reason: FinishReason,
         /// Tokens of the prompt.
         prompt_tokens: u32,
+        /// Those of them that were computed for an earlier job.
+        cached_tokens: u32,
         /// Tokens sampled, the model's own end token not counted.
         completion_tokens: u32,
     },
+}
+
+/// How probable a token was, before any sampling parameter.
+#[derive(Clone, PartialEq)]
+pub struct TokenLogprob {
+    /// Its bytes, which need not be whole characters.
+    pub bytes: Vec<u8>,
+    /// Natural logarithm of its probability; absent for the first token of an echoed prompt.
+    pub logprob: Option<f32>,
+    /// The likeliest tokens at this place, the likeliest first.
+    pub top: Vec<Alternative>,
+}
+
+/// A token that might have come.
+#[derive(Clone, PartialEq)]
+pub struct Alternative {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Natural logarithm of its probability.
+    pub logprob: f32,
 }
 
 /// Why a text ends.
@@ -54,4 +91,19 @@ pub enum FinishReason {
     Stop,
     /// It reached `max_tokens` or the context length.
     Length,
+}
+
+/// What an engine has to do at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EngineLoad {
+    /// Jobs that can run at a time.
+    pub slots: u32,
+    /// Jobs that run.
+    pub running: u32,
+    /// Jobs that wait.
+    pub waiting: u32,
+    /// Tokens of context that running and remembered texts take.
+    pub kv_used: u32,
+    /// Tokens of context that there are.
+    pub kv_capacity: u32,
 }

@@ -1,8 +1,8 @@
 //! llama.cpp behind a safe API: loads GGUF weights, turns text and chats into
 //! tokens, and generates text on a thread of its own.
 //!
-//! This is the only crate that compiles C++. It does no queueing, no admission
-//! and no transport: one [`Engine`] runs one job at a time and lets a few wait.
+//! This is the only crate that compiles C++. It does no transport: one
+//! [`Engine`] runs many jobs at a time and lets some wait.
 //!
 //! A failed C++ assertion aborts the process, so run it in a process that may
 //! be restarted.
@@ -15,9 +15,12 @@
 //!   - `template`: the model's own Jinja chat template
 //!   - `control`: keeps control-token text in messages from being interpreted
 //! * [`Engine`] (`engine`): the handle to the decode thread
-//!   - `decode_loop`: takes jobs, survives their panics
-//!   - `generate`: one job from prompt to finish
-//!   - `sampling`: how the next token is chosen
+//!   - `decode_loop`: takes jobs, steps through them, survives their panics
+//!   - `scheduler`: which jobs run and what each step reads; a pure state machine
+//!   - `model`, `llama`: what reads a batch
+//!   - `generate`: the text of one job
+//!   - `sampling`, `logprobs`: how the next token is chosen, how probable it was
+//!   - `load`: what the engine has to do, for its callers
 //!   - `text`: sampled bytes to sendable text, through `utf8` and `stop`
 //! * [`Job`], [`Generation`], [`Event`] (`job`, `generation`): what goes in and
 //!   what comes out
@@ -26,6 +29,7 @@
 //! * [`LoadError`], [`PromptError`], [`EngineError`] (`error`)
 
 mod backend;
+mod constraint;
 mod control;
 mod decode_loop;
 mod engine;
@@ -34,20 +38,26 @@ mod generate;
 mod generation;
 mod info;
 mod job;
+mod llama;
+mod load;
+mod logprobs;
+mod model;
 mod outbox;
 mod quantization;
 mod sampling;
+mod scheduler;
 mod stop;
 mod template;
 mod text;
 mod utf8;
 mod weights;
 
+pub use constraint::Constraint;
 pub use engine::{Engine, EngineOptions};
 pub use error::{EngineError, LoadError, PromptError};
 pub use generation::Generation;
 pub use info::WeightsInfo;
-pub use job::{Event, FinishReason, Job};
+pub use job::{Alternative, EngineLoad, Event, FinishReason, Job, TokenLogprob};
 pub use sampling::Sampling;
 pub use stop::{Scan, StopMatcher};
 pub use template::ChatMessage;

@@ -1,8 +1,6 @@
 //! The sending half of a job.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::error::TrySendError;
@@ -11,19 +9,20 @@ use tokio::sync::mpsc::{self, OwnedPermit};
 use crate::generation::Message;
 use crate::{EngineError, Event, Generation};
 
-/// Events that wait for a receiver before the decode loop waits too.
+/// Events that wait for a receiver before its job is paused.
 const CAPACITY: usize = 16;
 
-/// How long the decode loop parks before it tries a full channel again.
-const RETRY: Duration = Duration::from_millis(5);
-
-/// Sends the events of one job from the decode loop.
+/// Sends the events of one job from the decode loop, without ever waiting.
 pub(crate) struct Outbox {
     events: mpsc::Sender<Message>,
     /// A place kept for the last message, which is thus never lost to a
     /// receiver that does not read.
     last: OwnedPermit<Message>,
-    stopping: Arc<AtomicBool>,
+    /// Events that found no room: at most those of one step, as the job is
+    /// paused until they are sent.
+    backlog: VecDeque<Event>,
+    /// Since when there is no room.
+    full_since: Option<Instant>,
     stall_limit: Duration,
 }
 
@@ -43,12 +42,8 @@ impl<E: Into<EngineError>> From<E> for Halt {
 }
 
 impl Outbox {
-    /// A new outbox and its receiving end. `stopping` ends the job from
-    /// outside.
-    pub(crate) fn open(
-        stopping: Arc<AtomicBool>,
-        stall_limit: Duration,
-    ) -> Result<(Self, Generation), EngineError> {
+    /// A new outbox and its receiving end.
+    pub(crate) fn open(stall_limit: Duration) -> Result<(Self, Generation), EngineError> {
         let (events, messages) = mpsc::channel(CAPACITY + 1);
         let last = events
             .clone()
@@ -57,39 +52,35 @@ impl Outbox {
         let outbox = Self {
             events,
             last,
-            stopping,
+            backlog: VecDeque::new(),
+            full_since: None,
             stall_limit,
         };
         Ok((outbox, Generation::new(messages)))
     }
 
-    /// Whether the job is still wanted.
-    pub(crate) fn check(&self) -> Result<(), Halt> {
+    /// Sends `event`, or keeps it until there is room.
+    pub(crate) fn send(&mut self, event: Event) {
+        self.backlog.push_back(event);
+        self.offer();
+    }
+
+    /// Sends what is kept; whether all is sent.
+    pub(crate) fn flush(&mut self, now: Instant) -> Result<bool, Halt> {
         if self.events.is_closed() {
             return Err(Halt::Cancelled);
         }
-        if self.stopping.load(Ordering::Relaxed) {
-            return Err(EngineError::Stopped.into());
+        if self.offer() {
+            self.full_since = None;
         }
-        Ok(())
-    }
-
-    /// Sends `event`, waiting for room up to the stall limit.
-    pub(crate) fn send(&self, event: Event) -> Result<(), Halt> {
-        let since = Instant::now();
-        let mut message = Ok(event);
-        loop {
-            message = match self.events.try_send(message) {
-                Ok(()) => return Ok(()),
-                Err(TrySendError::Closed(_)) => return Err(Halt::Cancelled),
-                Err(TrySendError::Full(message)) => message,
-            };
-            self.check()?;
-            if since.elapsed() >= self.stall_limit {
-                return Err(EngineError::Stalled.into());
-            }
-            thread::park_timeout(RETRY);
+        if self.backlog.is_empty() {
+            return Ok(true);
         }
+        let since = *self.full_since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= self.stall_limit {
+            return Err(EngineError::Stalled.into());
+        }
+        Ok(false)
     }
 
     /// Sends the last message: `outcome` is the event of a finished job.
@@ -101,6 +92,18 @@ impl Outbox {
         };
         self.last.send(message);
     }
+
+    /// Sends as much as there is room for; whether that is anything.
+    fn offer(&mut self) -> bool {
+        let before = self.backlog.len();
+        while let Some(event) = self.backlog.pop_front() {
+            if let Err(TrySendError::Full(Ok(event))) = self.events.try_send(Ok(event)) {
+                self.backlog.push_front(event);
+                break;
+            }
+        }
+        self.backlog.len() < before
+    }
 }
 
 #[cfg(test)]
@@ -109,23 +112,44 @@ mod tests {
 
     type Result<T = ()> = std::result::Result<T, EngineError>;
 
-    fn open(stall_limit: Duration) -> Result<(Outbox, Generation)> {
-        Outbox::open(Arc::default(), stall_limit)
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    fn event(prompt_tokens: u32) -> Event {
+        Event::Started {
+            prompt_tokens,
+            cached_tokens: 0,
+        }
     }
 
-    fn event() -> Event {
-        Event::Started { prompt_tokens: 1 }
+    /// An outbox with as many events as its receiver has room for, and one.
+    fn overfull() -> Result<(Outbox, Generation)> {
+        let (mut outbox, generation) = Outbox::open(LIMIT)?;
+        for number in 0..=16 {
+            outbox.send(event(number));
+        }
+        Ok((outbox, generation))
     }
 
     #[tokio::test]
-    async fn stalled_receiver_still_learns_why() -> Result {
-        let (outbox, mut generation) = open(Duration::from_millis(20))?;
-        for _ in 0..CAPACITY {
-            assert!(outbox.send(event()).is_ok());
+    async fn an_event_without_room_is_sent_later() -> Result {
+        let (mut outbox, mut generation) = overfull()?;
+        let now = Instant::now();
+        assert!(matches!(outbox.flush(now), Ok(false)));
+        for number in 0..=16 {
+            assert!(matches!(generation.next().await, Some(Ok(sent)) if sent == event(number)));
+            assert!(matches!(outbox.flush(now + LIMIT), Ok(true)));
         }
-        let outcome = outbox.send(event());
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_stalled_receiver_still_learns_why() -> Result {
+        let (mut outbox, mut generation) = overfull()?;
+        let now = Instant::now();
+        assert!(matches!(outbox.flush(now), Ok(false)));
+        let outcome = outbox.flush(now + LIMIT);
         assert!(matches!(outcome, Err(Halt::Failed(EngineError::Stalled))));
-        outbox.close(outcome.map(|()| event()));
+        outbox.close(outcome.map(|_| event(0)));
         for _ in 0..CAPACITY {
             assert!(matches!(generation.next().await, Some(Ok(_))));
         }
@@ -137,38 +161,30 @@ mod tests {
         Ok(())
     }
 
-    #[test]
-    fn a_blocked_send_notices_that_the_receiver_is_gone() -> Result {
-        let (outbox, generation) = open(Duration::from_secs(60))?;
-        let (full, blocked) = std::sync::mpsc::channel();
-        thread::spawn(move || {
-            for _ in 0..=CAPACITY {
-                let _ = full.send(outbox.send(event()));
-            }
-        });
-        for _ in 0..CAPACITY {
-            assert!(matches!(blocked.recv(), Ok(Ok(()))));
-        }
-        drop(generation);
-        assert!(matches!(blocked.recv(), Ok(Err(Halt::Cancelled))));
+    #[tokio::test]
+    async fn a_receiver_that_reads_slowly_is_not_stalled() -> Result {
+        let (mut outbox, mut generation) = overfull()?;
+        outbox.send(event(17));
+        let now = Instant::now();
+        assert!(matches!(outbox.flush(now), Ok(false)));
+        generation.next().await;
+        assert!(matches!(outbox.flush(now + LIMIT), Ok(false)));
+        assert!(matches!(outbox.flush(now + LIMIT), Ok(false)));
         Ok(())
     }
 
     #[test]
-    fn a_stopping_engine_ends_a_blocked_send() -> Result {
-        let stopping = Arc::new(AtomicBool::new(true));
-        let (outbox, _generation) = Outbox::open(stopping, Duration::from_secs(60))?;
-        for _ in 0..CAPACITY {
-            assert!(outbox.send(event()).is_ok());
-        }
-        let outcome = outbox.send(event());
-        assert!(matches!(outcome, Err(Halt::Failed(EngineError::Stopped))));
+    fn a_receiver_that_is_gone_is_noticed() -> Result {
+        let (mut outbox, generation) = overfull()?;
+        drop(generation);
+        let outcome = outbox.flush(Instant::now());
+        assert!(matches!(outcome, Err(Halt::Cancelled)));
         Ok(())
     }
 
     #[tokio::test]
     async fn a_job_without_a_last_message_was_stopped() -> Result {
-        let (outbox, mut generation) = open(Duration::ZERO)?;
+        let (outbox, mut generation) = Outbox::open(LIMIT)?;
         drop(outbox);
         assert!(matches!(
             generation.next().await,

@@ -1,13 +1,17 @@
 //! How the next token is chosen.
 
 use llama_cpp_2::sampling::LlamaSampler;
+use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::token::data::LlamaTokenData;
+use llama_cpp_2::token::data_array::LlamaTokenDataArray;
+use llama_cpp_2::token::logit_bias::LlamaLogitBias;
 
-use crate::EngineError;
+use crate::{Constraint, EngineError, Token};
 
 /// How the next token is chosen from the model's probabilities.
 ///
 /// The default is the model's own distribution. Steps apply in the order
-/// penalties, `top_k`, `top_p`, `min_p`, `temperature`.
+/// `logit_bias`, penalties, `top_k`, `top_p`, `min_p`, `temperature`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sampling {
     /// 0 or more. At 0 the most probable token is always taken; 1 leaves the
@@ -29,6 +33,8 @@ pub struct Sampling {
     pub frequency_penalty: f32,
     /// Taken from a token's logit if it was generated at all so far.
     pub presence_penalty: f32,
+    /// Added to the logits of these tokens.
+    pub logit_bias: Vec<(Token, f32)>,
 }
 
 impl Default for Sampling {
@@ -41,6 +47,7 @@ impl Default for Sampling {
             seed: None,
             frequency_penalty: 0.0,
             presence_penalty: 0.0,
+            logit_bias: Vec::new(),
         }
     }
 }
@@ -53,8 +60,11 @@ const GREEDY_BELOW: f32 = 1e-5;
 const RANDOM_SEED: u32 = u32::MAX;
 
 impl Sampling {
-    /// Refuses what llama.cpp would answer with an abort or nonsense.
-    pub(crate) fn check(&self) -> Result<(), EngineError> {
+    /// Refuses what llama.cpp would answer with an abort or nonsense, for a
+    /// model with so many tokens.
+    pub(crate) fn check(&self, vocabulary: i32) -> Result<(), EngineError> {
+        let is_bias =
+            |(token, bias): &(Token, f32)| (0..vocabulary).contains(&token.0) && bias.is_finite();
         let valid = [
             (
                 "temperature",
@@ -64,6 +74,7 @@ impl Sampling {
             ("min_p", (0.0..=1.0).contains(&self.min_p)),
             ("frequency_penalty", self.frequency_penalty.is_finite()),
             ("presence_penalty", self.presence_penalty.is_finite()),
+            ("logit_bias", self.logit_bias.iter().all(is_bias)),
         ];
         match valid.iter().find(|(_, valid)| !valid) {
             Some(&(parameter, _)) => Err(EngineError::InvalidSampling { parameter }),
@@ -71,33 +82,105 @@ impl Sampling {
         }
     }
 
-    /// The sampler of one job. Penalties look back over `window` tokens; as the
-    /// sampler never sees the prompt, they count generated tokens only.
-    pub(crate) fn sampler(&self, vocabulary: i32, window: u32) -> LlamaSampler {
-        let window = i32::try_from(window).unwrap_or(i32::MAX);
-        let penalties = LlamaSampler::penalties(
-            vocabulary,
-            window,
-            1.0,
-            self.frequency_penalty,
-            self.presence_penalty,
-        );
-        if self.temperature < GREEDY_BELOW {
-            return LlamaSampler::chain([penalties, LlamaSampler::greedy()], true);
-        }
-        let top_k = i32::try_from(self.top_k.unwrap_or(0)).unwrap_or(i32::MAX);
-        LlamaSampler::chain(
-            [
-                penalties,
-                LlamaSampler::top_k(top_k),
-                LlamaSampler::top_p(self.top_p, 1),
-                LlamaSampler::min_p(self.min_p, 1),
-                LlamaSampler::temp(self.temperature),
-                LlamaSampler::dist(self.seed.map_or(RANDOM_SEED, fold_seed)),
-            ],
-            true,
-        )
+    fn is_greedy(&self) -> bool {
+        self.temperature < GREEDY_BELOW
     }
+
+    fn penalizes(&self) -> bool {
+        self.frequency_penalty != 0.0 || self.presence_penalty != 0.0
+    }
+}
+
+/// Chooses the tokens of one text.
+pub(crate) enum Sampler {
+    /// The most probable one, with nothing that changes probabilities.
+    Greedy,
+    /// llama.cpp's samplers, one after the other.
+    Chain(LlamaSampler),
+}
+
+impl Sampler {
+    /// The sampler of one job, for a model with so many tokens. Penalties look
+    /// back over `window` tokens; as the sampler never sees the prompt, they
+    /// count generated tokens only.
+    pub(crate) fn new(
+        sampling: &Sampling,
+        constraint: Option<Constraint>,
+        vocabulary: i32,
+        window: u32,
+    ) -> Self {
+        let mut chain = Vec::new();
+        if !sampling.logit_bias.is_empty() {
+            let biases: Vec<_> = sampling
+                .logit_bias
+                .iter()
+                .map(|&(token, bias)| LlamaLogitBias::new(token.into(), bias))
+                .collect();
+            chain.push(LlamaSampler::logit_bias(vocabulary, &biases));
+        }
+        if sampling.penalizes() {
+            chain.push(LlamaSampler::penalties(
+                vocabulary,
+                i32::try_from(window).unwrap_or(i32::MAX),
+                1.0,
+                sampling.frequency_penalty,
+                sampling.presence_penalty,
+            ));
+        }
+        chain.extend(constraint.map(Constraint::into_sampler));
+        if sampling.is_greedy() {
+            if chain.is_empty() {
+                return Self::Greedy;
+            }
+            chain.push(LlamaSampler::greedy());
+        } else {
+            let top_k = i32::try_from(sampling.top_k.unwrap_or(0)).unwrap_or(i32::MAX);
+            chain.extend([
+                LlamaSampler::top_k(top_k),
+                LlamaSampler::top_p(sampling.top_p, 1),
+                LlamaSampler::min_p(sampling.min_p, 1),
+                LlamaSampler::temp(sampling.temperature),
+                LlamaSampler::dist(sampling.seed.map_or(RANDOM_SEED, fold_seed)),
+            ]);
+        }
+        Self::Chain(LlamaSampler::chain(chain, true))
+    }
+
+    /// The next token by `logits`, if there is one that may follow.
+    /// `candidates` is only memory to work in.
+    pub(crate) fn sample(
+        &mut self,
+        logits: &[f32],
+        candidates: &mut LlamaTokenDataArray,
+    ) -> Option<Token> {
+        let chain = match self {
+            Self::Greedy => return most_probable(logits),
+            Self::Chain(chain) => chain,
+        };
+        candidates.data.clear();
+        let tokens = (0..).map(LlamaToken).zip(logits);
+        candidates
+            .data
+            .extend(tokens.map(|(token, &logit)| LlamaTokenData::new(token, logit, 0.0)));
+        candidates.sorted = false;
+        candidates.selected = None;
+        candidates.apply_sampler(chain);
+        let token = candidates.selected_token()?;
+        chain.accept(token);
+        Some(Token(token.0))
+    }
+}
+
+/// The first token of the greatest logit.
+fn most_probable(logits: &[f32]) -> Option<Token> {
+    let mut best = None;
+    let mut greatest = f32::NEG_INFINITY;
+    for (token, &logit) in (0..).zip(logits) {
+        if logit > greatest {
+            (best, greatest) = (Some(Token(token)), logit);
+        }
+    }
+    best
 }
 
 /// A 64-bit seed in llama.cpp's 32 bits, never the one that asks for a random
@@ -111,6 +194,26 @@ fn fold_seed(seed: u64) -> u32 {
 mod tests {
     use super::*;
 
+    const VOCABULARY: i32 = 4;
+
+    fn sample(sampling: &Sampling, logits: &[f32]) -> Option<i32> {
+        let mut candidates = LlamaTokenDataArray::new(Vec::new(), false);
+        let token = Sampler::new(sampling, None, VOCABULARY, 8).sample(logits, &mut candidates);
+        token.map(|token| token.0)
+    }
+
+    #[test]
+    fn a_bias_makes_a_token_more_probable() {
+        let mut sampling = Sampling {
+            temperature: 0.0,
+            ..Sampling::default()
+        };
+        let logits = [1.0, 3.0, 3.0, 2.0];
+        assert_eq!(sample(&sampling, &logits), Some(1));
+        sampling.logit_bias = vec![(Token(3), 2.0), (Token(1), -100.0)];
+        assert_eq!(sample(&sampling, &logits), Some(3));
+    }
+
     #[test]
     fn a_seed_is_never_a_random_one() {
         assert_eq!(fold_seed(7), 7);
@@ -123,7 +226,7 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         let default = Sampling::default();
-        assert!(default.check().is_ok());
+        assert!(default.check(VOCABULARY).is_ok());
         for sampling in [
             Sampling {
                 temperature: f32::NAN,
@@ -147,11 +250,19 @@ mod tests {
             },
             Sampling {
                 presence_penalty: f32::NAN,
+                ..default.clone()
+            },
+            Sampling {
+                logit_bias: vec![(Token(VOCABULARY), 1.0)],
+                ..default.clone()
+            },
+            Sampling {
+                logit_bias: vec![(Token(0), f32::INFINITY)],
                 ..default
             },
         ] {
             assert!(matches!(
-                sampling.check(),
+                sampling.check(VOCABULARY),
                 Err(EngineError::InvalidSampling { .. })
             ));
         }

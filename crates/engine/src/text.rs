@@ -1,8 +1,8 @@
 //! Sampled bytes to text that is free to be sent.
 
-use crate::Event;
 use crate::stop::{Scan, StopMatcher};
 use crate::utf8::Utf8Decoder;
+use crate::{Event, TokenLogprob};
 
 /// The text of one job: holds back what may yet become a stop string or a
 /// character.
@@ -11,6 +11,8 @@ pub(crate) struct TextStream {
     stop: StopMatcher,
     /// Sampled since text was last sent.
     tokens: u32,
+    /// Of those tokens, if asked for.
+    logprobs: Vec<TokenLogprob>,
 }
 
 /// Text to send, if any, and whether a stop string ends it.
@@ -25,12 +27,15 @@ impl TextStream {
             utf8: Utf8Decoder::default(),
             stop: StopMatcher::new(stops.iter().cloned()),
             tokens: 0,
+            logprobs: Vec::new(),
         }
     }
 
-    /// Takes the bytes of the next sampled token.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> Piece {
+    /// Takes the bytes of the next sampled token, and how probable it was if
+    /// that is to be told.
+    pub(crate) fn push(&mut self, bytes: &[u8], logprob: Option<TokenLogprob>) -> Piece {
         self.tokens += 1;
+        self.logprobs.extend(logprob);
         let text = self.utf8.push(bytes);
         let (text, stopped) = match self.stop.push(&text) {
             Scan::Open(text) => (text, false),
@@ -40,25 +45,32 @@ impl TextStream {
                 (text, true)
             }
         };
-        let event = self.event(text);
+        let event = (!text.is_empty()).then(|| self.event(text));
+        if stopped {
+            // The tokens of a stop string have no text.
+            self.tokens = 0;
+            self.logprobs.clear();
+        }
         Piece { event, stopped }
     }
 
-    /// Ends the text and returns what was held back.
+    /// Ends the text and returns what was held back: text, or how probable
+    /// tokens without text were.
     pub(crate) fn finish(&mut self) -> Option<Event> {
         let incomplete = self.utf8.finish();
         let text = match self.stop.push(&incomplete) {
             Scan::Open(text) => text + &self.stop.finish(),
             Scan::Stopped(text) => text,
         };
-        self.event(text)
+        (!text.is_empty() || !self.logprobs.is_empty()).then(|| self.event(text))
     }
 
-    fn event(&mut self, text: String) -> Option<Event> {
-        (!text.is_empty()).then(|| Event::Text {
+    fn event(&mut self, text: String) -> Event {
+        Event::Text {
             text,
             tokens: std::mem::take(&mut self.tokens),
-        })
+            logprobs: std::mem::take(&mut self.logprobs),
+        }
     }
 }
 
@@ -68,7 +80,7 @@ mod tests {
 
     fn text(event: Option<Event>) -> Option<(String, u32)> {
         match event {
-            Some(Event::Text { text, tokens }) => Some((text, tokens)),
+            Some(Event::Text { text, tokens, .. }) => Some((text, tokens)),
             _ => None,
         }
     }
@@ -76,10 +88,16 @@ mod tests {
     #[test]
     fn a_piece_counts_the_tokens_held_back_before_it() {
         let mut stream = TextStream::new(&["END".to_owned()]);
-        assert_eq!(text(stream.push(b"a\xC3").event), Some(("a".into(), 1)));
-        assert_eq!(text(stream.push(b"").event), None);
-        assert_eq!(text(stream.push(b"\xA9E").event), Some(("é".into(), 2)));
-        assert_eq!(text(stream.push(b"N\xE2").event), None);
+        assert_eq!(
+            text(stream.push(b"a\xC3", None).event),
+            Some(("a".into(), 1))
+        );
+        assert_eq!(text(stream.push(b"", None).event), None);
+        assert_eq!(
+            text(stream.push(b"\xA9E", None).event),
+            Some(("é".into(), 2))
+        );
+        assert_eq!(text(stream.push(b"N\xE2", None).event), None);
         assert_eq!(text(stream.finish()), Some(("EN\u{FFFD}".into(), 1)));
         assert_eq!(text(stream.finish()), None);
     }
@@ -87,10 +105,32 @@ mod tests {
     #[test]
     fn the_stop_string_is_no_part_of_the_text() {
         let mut stream = TextStream::new(&["END".to_owned()]);
-        assert!(!stream.push(b"E").stopped);
-        let piece = stream.push(b"ND!\xC3");
+        assert!(!stream.push(b"E", None).stopped);
+        let piece = stream.push(b"ND!\xC3", None);
         assert!(piece.stopped);
         assert_eq!(text(piece.event), None);
         assert_eq!(text(stream.finish()), None);
+    }
+
+    #[test]
+    fn probabilities_go_with_the_text_of_their_tokens() {
+        let told = |byte| {
+            Some(TokenLogprob {
+                bytes: vec![byte],
+                logprob: Some(-1.0),
+                top: Vec::new(),
+            })
+        };
+        let bytes = |event: Option<Event>| match event {
+            Some(Event::Text { logprobs, .. }) => {
+                logprobs.into_iter().map(|told| told.bytes[0]).collect()
+            }
+            _ => Vec::new(),
+        };
+        let mut stream = TextStream::new(&["END".to_owned()]);
+        assert!(bytes(stream.push(b"E", told(b'E')).event).is_empty());
+        assert_eq!(bytes(stream.push(b"F", told(b'F')).event), [b'E', b'F']);
+        assert!(bytes(stream.push(b"", told(0)).event).is_empty());
+        assert_eq!(bytes(stream.finish()), [0]);
     }
 }

@@ -121,6 +121,12 @@ impl Weights {
         self.0.model.vocab()
     }
 
+    /// Whether the memory of a text can be used again for one that begins like
+    /// it: not where the model keeps a state instead of every position.
+    pub(crate) fn keeps_every_position(&self) -> bool {
+        !self.0.model.is_recurrent() && !self.0.model.is_hybrid()
+    }
+
     pub(crate) fn open_context(
         &self,
         params: LlamaContextParams,

@@ -3,7 +3,7 @@
 use fathom_engine::{EngineError, Event, FinishReason, Token};
 use futures::StreamExt;
 
-use crate::harness::{Result, engine, job, options, run};
+use crate::harness::{Result, engine, job, options, run, start};
 
 #[tokio::test]
 async fn events_come_in_order() -> Result {
@@ -11,7 +11,7 @@ async fn events_come_in_order() -> Result {
     let generation = engine.submit(job("Write a short story.", 4)?)?;
     let events: Vec<_> = generation.collect().await;
     let [
-        Ok(Event::Started { prompt_tokens }),
+        Ok(Event::Started { prompt_tokens, .. }),
         texts @ ..,
         Ok(finished),
     ] = events.as_slice()
@@ -26,7 +26,7 @@ async fn events_come_in_order() -> Result {
     let prompt = *prompt_tokens;
     assert!(matches!(
         *finished,
-        Event::Finished { reason: FinishReason::Length, prompt_tokens, completion_tokens: 4 }
+        Event::Finished { reason: FinishReason::Length, prompt_tokens, completion_tokens: 4, .. }
             if prompt_tokens == prompt
     ));
     Ok(())
@@ -46,7 +46,7 @@ async fn the_model_ends_its_text_itself() -> Result {
 #[tokio::test]
 async fn max_tokens_is_exact() -> Result {
     let engine = engine().await?;
-    for max_tokens in [0, 1, 5] {
+    for max_tokens in [1, 2, 5] {
         let outcome = run(&engine, job("Write a short story.", max_tokens)?).await?;
         assert_eq!(outcome.completion_tokens, max_tokens);
         assert_eq!(outcome.text_tokens, max_tokens);
@@ -57,13 +57,13 @@ async fn max_tokens_is_exact() -> Result {
 
 #[tokio::test]
 async fn a_stop_string_ends_the_text_before_it() -> Result {
-    let engine = engine().await?;
-    let whole = run(&engine, job("Write a short story.", 24)?).await?;
+    let _alone = engine().await?;
+    let whole = run(&start(options())?, job("Write a short story.", 24)?).await?;
     let at = whole.text.char_indices().nth(30).map_or(0, |(at, _)| at);
     let stop = whole.text[at..at + 9].to_owned();
     let mut stopped = job("Write a short story.", 24)?;
     stopped.stop = vec![String::new(), "\u{1F980}".into(), stop.clone()];
-    let outcome = run(&engine, stopped).await?;
+    let outcome = run(&start(options())?, stopped).await?;
     assert_eq!(
         outcome.text,
         whole.text[..whole.text.find(&stop).unwrap_or_default()]
@@ -100,6 +100,14 @@ async fn the_context_length_ends_the_text() -> Result {
             context_length
         );
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn nothing_to_do_is_refused() -> Result {
+    let engine = engine().await?;
+    let error = engine.submit(job("Hello", 0)?).err();
+    assert!(matches!(error, Some(EngineError::NothingToDo)));
     Ok(())
 }
 

@@ -4,24 +4,29 @@ use std::error::Error;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use fathom_engine::{
     ChatMessage, Engine, EngineError, EngineOptions, Event, FinishReason, Generation, Job,
-    Sampling, Weights,
+    Sampling, Token, TokenLogprob, Weights,
 };
 use tokio::sync::{Mutex, MutexGuard};
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 /// What a finished job came to.
-#[derive(Debug, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) text: String,
+    /// The prompt's own text, if it was asked for.
+    pub(crate) echo: String,
     pub(crate) reason: FinishReason,
     pub(crate) prompt_tokens: u32,
+    pub(crate) cached_tokens: u32,
     pub(crate) completion_tokens: u32,
     /// Tokens that the pieces of text stand for.
     pub(crate) text_tokens: u32,
+    /// Of the prompt, if echoed, and of the text.
+    pub(crate) logprobs: Vec<TokenLogprob>,
 }
 
 /// The path of the model.
@@ -44,9 +49,14 @@ pub(crate) fn weights() -> Result<Weights> {
     Ok(WEIGHTS.clone()?)
 }
 
-/// Options of a small engine.
+/// Options of a small engine. Several threads would wait for each other for long
+/// where something else runs too, and no job is to wait too long however slow
+/// the machine is.
 pub(crate) fn options() -> EngineOptions {
-    EngineOptions::new(1024, NonZeroUsize::MIN.saturating_add(1))
+    EngineOptions {
+        max_wait: Duration::from_secs(3600),
+        ..EngineOptions::new(1024, NonZeroUsize::MIN)
+    }
 }
 
 /// The engine, for one test at a time: engines that compute at once would
@@ -76,21 +86,38 @@ pub(crate) fn chat(content: &str) -> Vec<ChatMessage> {
 
 /// A job at temperature 0.
 pub(crate) fn job(content: &str, max_tokens: u32) -> Result<Job> {
+    job_of(weights()?.render_chat(&chat(content))?, max_tokens)
+}
+
+/// A job at temperature 0 that continues `prompt`.
+pub(crate) fn job_of(prompt: Vec<Token>, max_tokens: u32) -> Result<Job> {
     Ok(Job {
-        prompt: weights()?.render_chat(&chat(content))?,
+        prompt,
+        partition: "tenant".into(),
         max_tokens,
         sampling: Sampling {
             temperature: 0.0,
             ..Sampling::default()
         },
         stop: Vec::new(),
+        logprobs: None,
+        echo: false,
+        constraint: None,
     })
 }
 
-/// A job whose prompt takes about 700 tokens.
-pub(crate) fn long_job(max_tokens: u32) -> Result<Job> {
-    let content = "The quick brown fox jumps over the lazy dog near the river bank. ".repeat(44);
+/// A job whose prompt takes about 700 tokens; `topic` makes it one that was
+/// not read before.
+pub(crate) fn long_job(topic: &str, max_tokens: u32) -> Result<Job> {
+    let content = format!("{topic}. ")
+        + &"The quick brown fox jumps over the lazy dog near the river bank. ".repeat(44);
     job(&content, max_tokens)
+}
+
+/// An engine of its own, for a test that holds the shared one, or wants one
+/// that has read nothing yet: it rounds as any other such one.
+pub(crate) fn start(options: EngineOptions) -> Result<Engine> {
+    Ok(Engine::start(weights()?, options)?)
 }
 
 /// Runs `job` to its end.
@@ -103,32 +130,64 @@ pub(crate) async fn finish(
     mut generation: Generation,
 ) -> std::result::Result<Outcome, EngineError> {
     let mut text = String::new();
+    let mut echo = String::new();
     let mut text_tokens = 0;
+    let mut all_logprobs = Vec::new();
     while let Some(event) = generation.next().await {
         match event? {
             Event::Started { .. } => {}
             Event::Text {
                 text: piece,
                 tokens,
+                logprobs,
             } => {
-                text.push_str(&piece);
+                match tokens {
+                    0 => echo.push_str(&piece),
+                    _ => text.push_str(&piece),
+                }
                 text_tokens += tokens;
+                all_logprobs.extend(logprobs);
             }
             Event::Finished {
                 reason,
                 prompt_tokens,
+                cached_tokens,
                 completion_tokens,
             } => {
                 assert!(generation.next().await.is_none());
                 return Ok(Outcome {
                     text,
+                    echo,
                     reason,
                     prompt_tokens,
+                    cached_tokens,
                     completion_tokens,
                     text_tokens,
+                    logprobs: all_logprobs,
                 });
             }
         }
     }
     Err(EngineError::Internal)
+}
+
+/// Asserts that two texts of one job differ only by rounding: up to where they
+/// part they are the same, and there both tokens are nearly as probable. Both
+/// were generated with `logprobs` of a few.
+pub(crate) fn assert_same_but_for_rounding(one: &Outcome, other: &Outcome) {
+    let parting = one.logprobs.iter().zip(&other.logprobs);
+    let Some((one, other)) = parting
+        .clone()
+        .find(|(one, other)| one.bytes != other.bytes)
+    else {
+        return;
+    };
+    let alternative = one.top.iter().find(|token| token.bytes == other.bytes);
+    let difference = alternative
+        .zip(one.logprob)
+        .map(|(token, best)| best - token.logprob);
+    assert!(
+        difference.is_some_and(|difference| difference < 0.5),
+        "the texts part by {difference:?}"
+    );
 }

@@ -1,10 +1,14 @@
 //! Cancelling, waiting, stalling and stopping.
 
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use fathom_engine::{Engine, EngineError, EngineOptions, Event, LoadError};
+use fathom_engine::{Engine, EngineError, EngineOptions, Event, Job, LoadError};
 
-use crate::harness::{Result, engine, finish, job, long_job, options, run, weights};
+use crate::harness::{
+    Result, assert_same_but_for_rounding, engine, finish, job, long_job, options, run, start,
+    weights,
+};
 
 /// Longer than a cancelled job may take, with room for a busy machine.
 const SOON: Duration = Duration::from_millis(1000);
@@ -12,7 +16,7 @@ const SOON: Duration = Duration::from_millis(1000);
 #[tokio::test]
 async fn a_job_cancelled_while_its_prompt_is_read_ends_soon() -> Result {
     let engine = engine().await?;
-    let mut generation = engine.submit(long_job(64)?)?;
+    let mut generation = engine.submit(long_job("Cancelled", 64)?)?;
     assert!(matches!(
         generation.next().await,
         Some(Ok(Event::Started { .. }))
@@ -39,31 +43,39 @@ async fn a_job_cancelled_while_it_generates_ends_soon() -> Result {
 #[tokio::test]
 async fn nothing_of_a_cancelled_job_is_left() -> Result {
     let engine = engine().await?;
-    let before = run(&engine, job("Write a short story.", 12)?).await?;
-    let mut generation = engine.submit(long_job(8)?)?;
+    let told = || {
+        job("Write a short story.", 12).map(|job| Job {
+            logprobs: Some(4),
+            ..job
+        })
+    };
+    let before = run(&engine, told()?).await?;
+    let mut generation = engine.submit(long_job("Nothing is left", 8)?)?;
     generation.next().await;
     drop(generation);
-    assert_eq!(
-        run(&engine, job("Write a short story.", 12)?).await?,
-        before
-    );
+    let after = run(&engine, told()?).await?;
+    assert_same_but_for_rounding(&before, &after);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_full_engine_is_busy() -> Result {
-    let engine = engine().await?;
-    let mut running = engine.submit(long_job(1)?)?;
+    let _alone = engine().await?;
+    let engine = start(EngineOptions {
+        slots: NonZeroUsize::MIN,
+        max_waiting: 2,
+        ..options()
+    })?;
+    let mut running = engine.submit(long_job("Busy", 1)?)?;
     running.next().await;
-    let mut waiting = Vec::new();
-    let error = loop {
-        match engine.submit(job("Hello", 1)?) {
-            Ok(generation) => waiting.push(generation),
-            Err(error) => break error,
-        }
-    };
-    assert!(matches!(error, EngineError::Busy));
-    assert!((1..=8).contains(&waiting.len()));
+    let waiting = [
+        engine.submit(job("Hello", 1)?)?,
+        engine.submit(job("Hello", 1)?)?,
+    ];
+    let error = engine.submit(job("Hello", 1)?).err();
+    assert!(matches!(error, Some(EngineError::Busy)));
+    let load = engine.load();
+    assert_eq!((load.slots, load.running, load.waiting), (1, 1, 2));
     drop(running);
     for generation in waiting {
         assert_eq!(finish(generation).await?.completion_tokens, 1);
@@ -72,18 +84,33 @@ async fn a_full_engine_is_busy() -> Result {
 }
 
 #[tokio::test]
-async fn a_receiver_that_does_not_read_loses_its_job() -> Result {
+async fn a_job_that_waits_too_long_is_given_up() -> Result {
     let _alone = engine().await?;
-    let stall_limit = Duration::from_millis(50);
-    let engine = Engine::start(
-        weights()?,
-        EngineOptions {
-            stall_limit,
-            ..options()
-        },
-    )?;
+    let engine = start(EngineOptions {
+        slots: NonZeroUsize::MIN,
+        max_wait: Duration::from_millis(20),
+        ..options()
+    })?;
+    let mut running = engine.submit(job("Write a long story.", 900)?)?;
+    running.next().await;
+    let waiting = engine.submit(job("Hello", 1)?)?;
+    assert!(matches!(finish(waiting).await, Err(EngineError::Expired)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_receiver_that_does_not_read_loses_its_job_and_no_other() -> Result {
+    let _alone = engine().await?;
+    let engine = start(EngineOptions {
+        stall_limit: Duration::from_millis(50),
+        ..options()
+    })?;
     let stalled = engine.submit(job("Write a long story.", 200)?)?;
-    run(&engine, job("Hello", 1)?).await?;
+    let beside = run(&engine, job("Write a short story.", 40)?).await?;
+    assert_eq!(beside.completion_tokens, 40);
+    while engine.load().running > 0 {
+        tokio::task::yield_now().await;
+    }
     assert!(matches!(finish(stalled).await, Err(EngineError::Stalled)));
     Ok(())
 }
@@ -91,8 +118,8 @@ async fn a_receiver_that_does_not_read_loses_its_job() -> Result {
 #[tokio::test]
 async fn dropping_the_engine_ends_its_jobs() -> Result {
     let _alone = engine().await?;
-    let engine = Engine::start(weights()?, options())?;
-    let mut running = engine.submit(long_job(8)?)?;
+    let engine = start(options())?;
+    let mut running = engine.submit(long_job("Dropped", 8)?)?;
     running.next().await;
     let waiting = engine.submit(job("Hello", 1)?)?;
     let dropped = Instant::now();

@@ -1,22 +1,25 @@
 //! What sampling parameters do to the text.
 
-use fathom_engine::{EngineError, Sampling};
+use fathom_engine::{EngineError, Sampling, Token};
 
-use crate::harness::{Result, engine, job, run};
+use crate::harness::{
+    Result, assert_same_but_for_rounding, engine, job, options, run, start, weights,
+};
 
+/// An engine that has read nothing yet always rounds alike.
 #[tokio::test]
 async fn temperature_zero_repeats() -> Result {
-    let engine = engine().await?;
-    let first = run(&engine, job("Write a short story.", 24)?).await?;
-    let second = run(&engine, job("Write a short story.", 24)?).await?;
-    assert_eq!(first, second);
+    let _alone = engine().await?;
+    let first = run(&start(options())?, job("Write a short story.", 24)?).await?;
+    let second = run(&start(options())?, job("Write a short story.", 24)?).await?;
+    assert_eq!(first.text, second.text);
     assert_eq!(first.completion_tokens, 24);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_seed_repeats_and_another_does_not() -> Result {
-    let engine = engine().await?;
+    let _alone = engine().await?;
     let mut texts = Vec::new();
     for seed in [Some(7), Some(7), Some(8), None, None] {
         let mut job = job("Write a short story.", 24)?;
@@ -26,7 +29,7 @@ async fn a_seed_repeats_and_another_does_not() -> Result {
             seed,
             ..Sampling::default()
         };
-        texts.push(run(&engine, job).await?.text);
+        texts.push(run(&start(options())?, job).await?.text);
     }
     assert_eq!(texts[0], texts[1]);
     assert_ne!(texts[0], texts[2]);
@@ -37,7 +40,9 @@ async fn a_seed_repeats_and_another_does_not() -> Result {
 #[tokio::test]
 async fn top_k_of_one_is_greedy() -> Result {
     let engine = engine().await?;
-    let greedy = run(&engine, job("Write a short story.", 16)?).await?;
+    let mut greedy = job("Write a short story.", 16)?;
+    greedy.logprobs = Some(4);
+    let greedy = run(&engine, greedy).await?;
     for sampling in [
         Sampling {
             top_k: Some(1),
@@ -53,8 +58,8 @@ async fn top_k_of_one_is_greedy() -> Result {
         },
     ] {
         let mut job = job("Write a short story.", 16)?;
-        job.sampling = sampling;
-        assert_eq!(run(&engine, job).await?.text, greedy.text);
+        (job.sampling, job.logprobs) = (sampling, Some(4));
+        assert_same_but_for_rounding(&greedy, &run(&engine, job).await?);
     }
     Ok(())
 }
@@ -73,6 +78,24 @@ async fn a_presence_penalty_ends_repetition() -> Result {
     words.dedup();
     assert_eq!(words.len(), total);
     assert_ne!(plain.text, penalized.text);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_bias_forces_a_token() -> Result {
+    let engine = engine().await?;
+    let token = weights()?.tokenize(" crab")?[0];
+    let mut biased = job("Write a short story.", 3)?;
+    biased.sampling.logit_bias = vec![(token, 100.0)];
+    assert_eq!(run(&engine, biased).await?.text, " crab crab crab");
+    let mut unknown = job("Hello", 1)?;
+    unknown.sampling.logit_bias = vec![(Token(49_152), 1.0)];
+    assert!(matches!(
+        engine.submit(unknown).err(),
+        Some(EngineError::InvalidSampling {
+            parameter: "logit_bias"
+        })
+    ));
     Ok(())
 }
 
