@@ -6,6 +6,7 @@
 //!   environment
 //! - [`net`]: addresses to listen on and endpoints to call, TCP or Unix socket
 //! - [`server`]: the accept loop that serves HTTP/1.1, HTTP/2 and so gRPC
+//! - [`backoff`]: how long to wait after a failure
 //! - [`shutdown`]: draining, its deadline, and the tasks that shutdown waits for
 //! - [`admin`] and [`readiness`]: `/livez`, `/readyz`, `/metrics`
 //! - [`telemetry`]: log lines and the metrics recorder
@@ -13,6 +14,7 @@
 //! - [`database`]: the pool, and bringing its schema up to date with `migrations/`
 
 pub mod admin;
+pub mod backoff;
 pub mod config;
 pub mod database;
 pub mod net;

@@ -1,14 +1,16 @@
 //! Where to listen and what to call: TCP between machines, Unix sockets inside one.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use http::Uri;
 use serde::{Deserialize, Serialize};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UnixListener, lookup_host};
 use tonic::transport::Channel;
 
 /// Where a server listens: `HOST:PORT` or `unix:PATH`.
@@ -112,7 +114,7 @@ impl Listener {
 }
 
 /// What to call: `http://HOST:PORT` or `unix:PATH`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Endpoint(String);
 
@@ -127,6 +129,37 @@ impl Endpoint {
     #[must_use]
     pub fn unix(path: &Path) -> Self {
         Self(format!("unix:{}", path.display()))
+    }
+
+    /// The host and port that have to be looked up; `None` for an address or a socket.
+    #[must_use]
+    pub fn name(&self) -> Option<String> {
+        let uri: Uri = self.0.parse().ok()?;
+        let host = uri.host()?;
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        if uri.scheme_str() != Some("http") || address.parse::<IpAddr>().is_ok() {
+            return None;
+        }
+        Some(format!("{host}:{}", uri.port_u16().unwrap_or(80)))
+    }
+
+    /// Every address that the host name stands for now; itself where there is no name.
+    ///
+    /// # Errors
+    /// The system's, when the name cannot be looked up or stands for nothing.
+    pub async fn resolve(&self) -> io::Result<BTreeSet<Self>> {
+        let Some(name) = self.name() else {
+            return Ok(BTreeSet::from([self.clone()]));
+        };
+        let addresses = lookup_host(&name).await?;
+        let endpoints: BTreeSet<_> = addresses
+            .map(|address| Self(format!("http://{address}")))
+            .collect();
+        if endpoints.is_empty() {
+            let problem = format!("{name} stands for no address");
+            return Err(io::Error::new(io::ErrorKind::NotFound, problem));
+        }
+        Ok(endpoints)
     }
 
     /// A gRPC channel that connects when it is first used, and again whenever it must.
@@ -202,6 +235,28 @@ mod tests {
             "`localhost` is no address to listen on; write IP:PORT, as in 127.0.0.1:8080, or unix:PATH"
         );
         assert!("127.0.0.1:8181".parse::<Endpoint>().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_host_name_stands_for_its_addresses_and_anything_else_for_itself() {
+        for text in [
+            "http://127.0.0.1:8081",
+            "http://[::1]:81",
+            "unix:run/w.sock",
+        ] {
+            let endpoint: Endpoint = text.parse().unwrap();
+            assert_eq!(endpoint.name(), None);
+            assert_eq!(endpoint.resolve().await.unwrap(), [endpoint].into());
+        }
+        let named: Endpoint = "http://localhost:8081".parse().unwrap();
+        assert_eq!(named.name().as_deref(), Some("localhost:8081"));
+        let addresses = named.resolve().await.unwrap();
+        assert!(
+            addresses.iter().all(|address| address.name().is_none()),
+            "{addresses:?}"
+        );
+        let nowhere: Endpoint = "http://nowhere.invalid:1".parse().unwrap();
+        nowhere.resolve().await.unwrap_err();
     }
 
     /// What a killed process leaves behind must not keep the next one from starting.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use fathom_kit::net::ListenAddress;
 use serde::{Deserialize, Serialize};
 
+use crate::RetryConfig;
+
 /// `[router]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -21,6 +23,13 @@ pub struct Config {
     pub lease: Duration,
     /// Most workers at a time; further ones are refused.
     pub max_workers: usize,
+    /// How long after a model lost its last worker, and after the router's own start, requests
+    /// wait for one to come up: as long as one takes to start again. Later ones are refused at
+    /// once.
+    #[serde(with = "humantime_serde")]
+    pub wait_for_worker: Duration,
+    /// How requests that fail before their first token are tried again.
+    pub retry: RetryConfig,
 }
 
 impl Default for Config {
@@ -31,6 +40,8 @@ impl Default for Config {
             database: None,
             lease: Duration::from_secs(10),
             max_workers: 10_000,
+            wait_for_worker: Duration::from_secs(10),
+            retry: RetryConfig::default(),
         }
     }
 }

@@ -1,21 +1,30 @@
-//! Sends a request to the least loaded worker of its model.
+//! Sends a request to the least loaded worker of its model, and to another one if that fails
+//! before anything was generated.
+
+mod attempts;
+mod retried;
+mod retry;
 
 use std::sync::Arc;
 
-use fathom_proto::inference::{GenerateRequest, RequestContext, TokenStream};
-use fathom_proto::{Error as PublicError, ErrorCode};
+use fathom_proto::Error as PublicError;
+use fathom_proto::inference::{
+    EmbedRequest, Embeddings, GenerateRequest, RequestContext, TokenStream,
+};
 
 use crate::Error;
-use crate::connection::Connection;
+use crate::dispatch::attempts::Attempts;
+use crate::dispatch::retried::{Generation, Retried};
 use crate::models::Models;
 use crate::registry::Workers;
-use crate::settled::{Dispatch, Settled};
 
-/// Starts the generation on the least loaded worker; on the next one if that cannot be reached,
-/// since nothing has run then. Any other failure is the answer.
+pub use retry::RetryConfig;
+
+/// Starts the generation. Until its first token, what fails is tried again where and when that
+/// may help.
 pub(crate) async fn generate(
     models: &Models,
-    workers: &Workers,
+    workers: &Arc<Workers>,
     mut request: GenerateRequest,
     context: RequestContext,
 ) -> Result<TokenStream, PublicError> {
@@ -28,25 +37,40 @@ pub(crate) async fn generate(
             .context_length
             .map_or(allowed, |asked| asked.min(allowed)),
     );
-    let mut unreachable: Vec<Arc<Connection>> = Vec::new();
-    while let Some(load) = workers.pick(&model, &unreachable) {
-        let connection = load.connection().clone();
-        let dispatch = Dispatch::new(&model, load);
-        let started = connection
-            .inference
-            .generate(request.clone(), context.clone())
-            .await;
-        match started {
-            Ok(stream) => return Ok(Box::pin(Settled::new(stream, dispatch))),
+    let attempts = Attempts::new(workers, model, context.deadline);
+    let generation = Generation {
+        request,
+        context,
+        attempts,
+    };
+    Ok(Box::pin(Retried::start(generation).await?))
+}
+
+/// Embeds; tries again in the same way.
+pub(crate) async fn embed(
+    models: &Models,
+    workers: &Arc<Workers>,
+    request: EmbedRequest,
+    context: RequestContext,
+) -> Result<Embeddings, PublicError> {
+    let model = request.model.clone();
+    if models.context_length(&model).is_none() {
+        return Err(Error::ModelNotFound { model }.into());
+    }
+    let mut attempts = Attempts::new(workers, model, context.deadline);
+    loop {
+        let dispatch = attempts.place().await?;
+        let worker = dispatch.worker();
+        let answer = worker.embed(request.clone(), context.clone()).await;
+        match answer {
+            Ok(embeddings) => {
+                dispatch.settle("finished");
+                return Ok(embeddings);
+            }
             Err(error) => {
                 dispatch.settle(error.code.row().name);
-                if error.code != ErrorCode::Unavailable {
-                    return Err(error);
-                }
-                workers.forget(&connection);
-                unreachable.push(connection);
+                attempts.failed(error).await?;
             }
         }
     }
-    Err(Error::NoWorker { model }.into())
 }

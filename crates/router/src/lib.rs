@@ -12,6 +12,9 @@
 //! - `registry`: the workers that are up, their leases and connections
 //!   - `connection`: one worker, and how many streams it runs
 //! - `dispatch`: sends a request to the least loaded worker
+//!   - `attempts`: the workers that it is tried on
+//!   - `retry` ([`RetryConfig`]): whether and when it is tried again
+//!   - `retried`: the stream of a generation that may begin again
 //!   - `balance`: which one that is
 //!   - `settled`: the worker's stream, watched until it ends
 //! - `catalog`: the models with what serves them now
@@ -30,5 +33,6 @@ mod router;
 mod settled;
 
 pub use config::Config;
+pub use dispatch::RetryConfig;
 pub use error::Error;
 pub use router::Router;

@@ -10,6 +10,10 @@ pub fn describe() {
         DISPATCHES_TOTAL,
         "Requests sent to a worker and over, by model and outcome."
     );
+    describe_counter!(
+        RETRIES_TOTAL,
+        "Requests tried again after a failure, by model."
+    );
 }
 
 /// Gauge: workers in the registry.
@@ -21,3 +25,6 @@ pub(crate) const IN_FLIGHT: &str = "fathom_router_in_flight";
 /// Counter by `model` and `outcome`: requests sent to a worker and over. The outcome is
 /// `finished`, `dropped` (the caller went away) or the name of an error code.
 pub(crate) const DISPATCHES_TOTAL: &str = "fathom_router_dispatches_total";
+
+/// Counter by `model`: how often a request was tried again after a failure.
+pub(crate) const RETRIES_TOTAL: &str = "fathom_router_retries_total";

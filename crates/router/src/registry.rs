@@ -4,6 +4,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,9 +13,11 @@ use fathom_proto::catalog::Deployment;
 use fathom_proto::id::{ModelId, WorkerId};
 use fathom_proto::inference::Inference;
 use fathom_proto::registry::{Announcement, Lease};
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 use crate::connection::{Connect, Connection, Load};
+use crate::dispatch::RetryConfig;
 use crate::registry::table::{Table, Worker};
 use crate::{Config, Error};
 
@@ -24,9 +27,14 @@ const MAX_MODELS: usize = 1_000;
 /// The workers that are up.
 pub(crate) struct Workers {
     table: Mutex<Table>,
+    /// A worker is new, or serves other models than before.
+    added: Notify,
     connect: Connect,
     lease: Duration,
     max_workers: usize,
+    wait_for_worker: Duration,
+    started: Instant,
+    retry: RetryConfig,
 }
 
 impl Workers {
@@ -34,9 +42,13 @@ impl Workers {
     pub fn new(config: &Config, connect: Connect) -> Self {
         Self {
             table: Mutex::default(),
+            added: Notify::new(),
             connect,
             lease: config.lease,
             max_workers: config.max_workers,
+            wait_for_worker: config.wait_for_worker,
+            started: Instant::now(),
+            retry: config.retry,
         }
     }
 
@@ -68,20 +80,24 @@ impl Workers {
         Ok(lease)
     }
 
-    /// Adds a worker of this process, which is up until it is removed.
+    /// Adds a worker of this process, which is up until it is removed, or notes what it says anew.
     pub fn register_local(
         &self,
         announcement: Announcement,
         inference: Arc<dyn Inference>,
     ) -> Result<(), Error> {
         check(&announcement)?;
-        let connection = Connection::new(inference);
+        let mut table = self.table();
+        if table.renew(&announcement, None) {
+            return Ok(());
+        }
+        let known = table.connection(&announcement);
         let worker = Worker {
             announcement,
-            connection,
+            connection: known.unwrap_or_else(|| Connection::new(inference)),
             expires: None,
         };
-        self.insert(&mut self.table(), worker, Instant::now())
+        self.insert(&mut table, worker, Instant::now())
     }
 
     /// Takes a worker out; what it runs goes on.
@@ -111,6 +127,42 @@ impl Workers {
         self.table().pick(model, tried, Instant::now())
     }
 
+    /// Whether a worker serves `model` that is none of `tried`.
+    pub fn serve(&self, model: &ModelId, tried: &[Arc<Connection>]) -> bool {
+        self.table().serves(model, tried, Instant::now())
+    }
+
+    /// As [`Self::pick`], but waits for such a worker to come up; until `until`.
+    pub async fn wait(
+        &self,
+        model: &ModelId,
+        tried: &[Arc<Connection>],
+        until: Instant,
+    ) -> Option<Load> {
+        loop {
+            // Heard from here on, so that none is missed between looking and waiting.
+            let mut added = pin!(self.added.notified());
+            added.as_mut().enable();
+            if let Some(load) = self.pick(model, tried) {
+                return Some(load);
+            }
+            timeout_at(until, added).await.ok()?;
+        }
+    }
+
+    /// Until when a worker of `model` may be coming up: the last one is gone since a short time
+    /// only, or this router is new and not every worker has found it.
+    pub fn expected_until(&self, model: &ModelId) -> Instant {
+        let last_served = self.table().last_served(model, Instant::now());
+        let since = last_served.map_or(self.started, |served| served.max(self.started));
+        since + self.wait_for_worker
+    }
+
+    /// How requests that failed are tried again.
+    pub fn retry(&self) -> RetryConfig {
+        self.retry
+    }
+
     /// What serves `model`: of several deployments the one with the shortest context, because a
     /// request may meet any of them.
     pub fn deployment(&self, model: &ModelId) -> Option<Deployment> {
@@ -138,6 +190,7 @@ impl Workers {
             "worker is up"
         );
         table.insert(worker);
+        self.added.notify_waiters();
         Ok(())
     }
 
@@ -164,8 +217,8 @@ fn check(announcement: &Announcement) -> Result<(), Error> {
             problem,
         });
     }
-    if models == 0 || models > MAX_MODELS {
-        let problem = format!("a worker serves 1 to {MAX_MODELS} models, not {models}");
+    if models > MAX_MODELS {
+        let problem = format!("a worker serves at most {MAX_MODELS} models, not {models}");
         return Err(Error::Announcement {
             field: "models",
             problem,

@@ -6,7 +6,9 @@ use std::time::Duration;
 use fathom_kit::shutdown::Shutdown;
 use fathom_proto::catalog::{Catalog, Model};
 use fathom_proto::id::WorkerId;
-use fathom_proto::inference::{GenerateRequest, Inference, RequestContext, TokenStream};
+use fathom_proto::inference::{
+    EmbedRequest, Embeddings, GenerateRequest, Inference, RequestContext, TokenStream,
+};
 use fathom_proto::registry::{Announcement, Lease, Registry};
 use sqlx::AnyPool;
 use tokio::time::{MissedTickBehavior, interval};
@@ -57,8 +59,8 @@ impl Router {
         }
     }
 
-    /// Adds a worker of this process, called without a network. It has no lease: it is up until
-    /// it is deregistered. The announced endpoint is for log lines alone.
+    /// Adds a worker of this process, called without a network, or notes what it says anew. It has
+    /// no lease: it is up until it is deregistered. The announced endpoint is for log lines alone.
     ///
     /// # Errors
     /// [`Error::Announcement`] or [`Error::RegistryFull`].
@@ -79,6 +81,14 @@ impl Inference for Router {
         context: RequestContext,
     ) -> Result<TokenStream, fathom_proto::Error> {
         dispatch::generate(&self.models, &self.workers, request, context).await
+    }
+
+    async fn embed(
+        &self,
+        request: EmbedRequest,
+        context: RequestContext,
+    ) -> Result<Embeddings, fathom_proto::Error> {
+        dispatch::embed(&self.models, &self.workers, request, context).await
     }
 }
 

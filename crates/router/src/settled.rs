@@ -1,10 +1,11 @@
 //! The stream of a dispatched request, watched until it ends.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use fathom_proto::id::ModelId;
-use fathom_proto::inference::{Event, TokenStream};
+use fathom_proto::inference::{Event, Inference, TokenStream};
 use fathom_proto::{Error as PublicError, ErrorCode};
 use futures::Stream;
 
@@ -15,7 +16,7 @@ use crate::{Error, metrics};
 pub(crate) struct Dispatch {
     model: ModelId,
     outcome: &'static str,
-    _load: Load,
+    load: Load,
 }
 
 impl Dispatch {
@@ -26,8 +27,13 @@ impl Dispatch {
         Self {
             model: model.clone(),
             outcome: "dropped",
-            _load: load,
+            load,
         }
+    }
+
+    /// What to call.
+    pub fn worker(&self) -> Arc<dyn Inference> {
+        self.load.connection().inference.clone()
     }
 
     /// Frees the place on the worker.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::metrics::{Gauge, counter, gauge};
+use fathom_proto::engines::EngineLoad;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
@@ -21,15 +22,6 @@ pub(crate) struct Limits {
     pub max_queue: usize,
     /// How long one waits.
     pub max_queue_age: Duration,
-}
-
-/// Requests at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Load {
-    /// Those that run.
-    pub running: usize,
-    /// Those that wait.
-    pub queued: usize,
 }
 
 /// The way into one engine.
@@ -75,13 +67,16 @@ impl Admission {
     }
 
     /// What runs and what waits.
-    pub fn load(&self) -> Load {
+    pub fn load(&self) -> EngineLoad {
+        let count = |requests| u32::try_from(requests).unwrap_or(u32::MAX);
         let running = self.limits.capacity - self.slots.available_permits();
         let entered = self.max_places - self.places.available_permits();
-        Load {
-            running,
+        EngineLoad {
+            slots: count(self.limits.capacity),
+            running: count(running),
             // The two counts are read one after the other, so one may be ahead.
-            queued: entered.saturating_sub(running),
+            queued: count(entered.saturating_sub(running)),
+            ..EngineLoad::default()
         }
     }
 

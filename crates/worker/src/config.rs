@@ -1,14 +1,19 @@
 //! `[worker]`
 
+mod local;
+mod sim;
 #[cfg(test)]
 mod tests;
+mod upstream;
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use fathom_kit::net::{Endpoint, ListenAddress};
 use serde::{Deserialize, Serialize};
+
+pub use local::LocalConfig;
+pub use sim::{SimConfig, SimFault, SimFaultKind};
+pub use upstream::{KeySource, UpstreamConfig};
 
 use crate::Error;
 
@@ -23,8 +28,11 @@ pub struct Config {
     /// What routers call to reach this worker; absent: the address it listens on, which is
     /// right as long as no other machine is involved.
     pub advertise: Option<Endpoint>,
-    /// The routers that this worker registers with.
+    /// The routers that this worker registers with. A host name stands for every address that it
+    /// resolves to.
     pub routers: Vec<Endpoint>,
+    /// Where this worker runs, for example an availability zone.
+    pub zone: Option<String>,
     /// Where the default weights are kept; absent: `models` in the data folder.
     pub model_dir: Option<PathBuf>,
     /// The Python that fetches the default weights, as a name in `PATH` or a path.
@@ -39,6 +47,7 @@ impl Default for Config {
             listen: ListenAddress::local(8381),
             admin_listen: ListenAddress::local(9381),
             advertise: None,
+            zone: None,
             routers: "http://127.0.0.1:8281".parse().into_iter().collect(),
             model_dir: None,
             python: "python3".into(),
@@ -86,6 +95,8 @@ impl Config {
 pub enum EngineConfig {
     /// Weights in this process.
     Local(LocalConfig),
+    /// Another server that speaks OpenAI's API.
+    Upstream(UpstreamConfig),
     /// Text from a formula, for tests and load.
     Sim(SimConfig),
 }
@@ -96,81 +107,8 @@ impl EngineConfig {
     pub fn serves(&self) -> &[String] {
         match self {
             Self::Local(config) => &config.serves,
+            Self::Upstream(config) => &config.serves,
             Self::Sim(config) => &config.serves,
-        }
-    }
-}
-
-/// An engine of `kind = "local"`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LocalConfig {
-    /// Names of the models that the engine answers for.
-    pub serves: Vec<String>,
-    /// A GGUF file; absent: the default weights, fetched when they are not there.
-    pub path: Option<PathBuf>,
-    /// Threads that compute; absent: as many as the machine runs at a time. More make it slower.
-    pub threads: Option<NonZeroUsize>,
-    /// Most tokens of prompt and answer together, for which memory is set aside; absent: what
-    /// the weights were trained for, at most 8192.
-    pub context_length: Option<u32>,
-    /// Requests that may wait while one runs; further ones are refused.
-    pub max_queue: usize,
-    /// How long a request may wait before it is refused. Clients that have given up by then
-    /// would get answers nobody reads.
-    #[serde(with = "humantime_serde")]
-    pub max_queue_age: Duration,
-}
-
-impl Default for LocalConfig {
-    fn default() -> Self {
-        Self {
-            serves: Vec::new(),
-            path: None,
-            threads: None,
-            context_length: None,
-            max_queue: 64,
-            max_queue_age: Duration::from_secs(30),
-        }
-    }
-}
-
-/// An engine of `kind = "sim"`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SimConfig {
-    /// Names of the models that the engine answers for.
-    pub serves: Vec<String>,
-    /// Time from admission to the first token.
-    #[serde(with = "humantime_serde")]
-    pub ttft: Duration,
-    /// Time from one token to the next.
-    #[serde(with = "humantime_serde")]
-    pub inter_token: Duration,
-    /// Tokens of an answer that nothing cuts short.
-    pub tokens: u32,
-    /// Most tokens of prompt and answer together.
-    pub context_length: u32,
-    /// Generations that run at a time.
-    pub capacity: usize,
-    /// Requests that may wait; further ones are refused.
-    pub max_queue: usize,
-    /// How long a request may wait before it is refused.
-    #[serde(with = "humantime_serde")]
-    pub max_queue_age: Duration,
-}
-
-impl Default for SimConfig {
-    fn default() -> Self {
-        Self {
-            serves: Vec::new(),
-            ttft: Duration::ZERO,
-            inter_token: Duration::ZERO,
-            tokens: 32,
-            context_length: 32_768,
-            capacity: 1_000,
-            max_queue: 64,
-            max_queue_age: Duration::from_secs(30),
         }
     }
 }

@@ -1,13 +1,17 @@
 //! What every engine does.
 
+mod extra;
 pub(crate) mod local;
 pub(crate) mod sim;
+pub(crate) mod upstream;
 
 use fathom_proto::catalog::Deployment;
-use fathom_proto::inference::{GenerateRequest, Prompt, RequestContext, TokenStream};
+use fathom_proto::engines::EngineLoad;
+use fathom_proto::inference::{
+    EmbedRequest, Embeddings, GenerateRequest, Prompt, RequestContext, TokenStream,
+};
 
 use crate::Error;
-use crate::admission::Load;
 
 /// Turns prompts into text.
 #[tonic::async_trait]
@@ -15,8 +19,8 @@ pub(crate) trait Engine: Send + Sync {
     /// What it is.
     fn deployment(&self) -> Deployment;
 
-    /// What it has to do.
-    fn load(&self) -> Load;
+    /// What it has to do at this moment.
+    fn load(&self) -> EngineLoad;
 
     /// Starts one generation once it is admitted. Dropping the future gives up the place in the
     /// queue, dropping the stream stops the generation.
@@ -25,6 +29,17 @@ pub(crate) trait Engine: Send + Sync {
         request: GenerateRequest,
         context: RequestContext,
     ) -> Result<TokenStream, Error>;
+
+    /// Turns texts into vectors; most engines cannot.
+    async fn embed(
+        &self,
+        request: EmbedRequest,
+        context: RequestContext,
+    ) -> Result<Embeddings, Error> {
+        let _ = context;
+        let EmbedRequest { model, .. } = request;
+        Err(Error::NoEmbeddings { model })
+    }
 }
 
 /// Most tokens that an answer to a prompt of `prompt_tokens` may have: what the request asks
@@ -60,6 +75,6 @@ fn answer_budget(
 const fn param(prompt: &Prompt) -> &'static str {
     match prompt {
         Prompt::Chat(_) => "messages",
-        Prompt::Text(_) | Prompt::Tokens(_) => "prompt",
+        Prompt::Text(_) | Prompt::Tokens(_) | Prompt::Infill { .. } => "prompt",
     }
 }

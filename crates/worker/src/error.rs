@@ -6,6 +6,7 @@ use fathom_engine::{EngineError, LoadError, PromptError};
 use fathom_proto::ErrorCode;
 use fathom_proto::id::ModelId;
 
+use crate::engine::upstream::UpstreamError;
 use crate::store::StoreError;
 
 /// Why a worker does not start, or does not generate.
@@ -59,6 +60,20 @@ pub enum Error {
         /// The request field at fault.
         parameter: &'static str,
     },
+    /// A model that generates text and no vectors was asked for vectors.
+    #[error("the model `{model}` has no embeddings; ask one that does")]
+    NoEmbeddings {
+        /// The name asked for.
+        model: ModelId,
+    },
+    /// A field that changes what the caller gets, and that the engine cannot honour.
+    #[error("`{param}` is not supported by this model: {problem}")]
+    Unsupported {
+        /// The request field at fault.
+        param: String,
+        /// Why not, and what would be right.
+        problem: String,
+    },
     /// Every place in the queue is taken.
     #[error("the model is busy: {max_queue} requests wait already")]
     QueueFull {
@@ -83,6 +98,28 @@ pub enum Error {
     /// The engine failed while it generated.
     #[error("the engine failed before the generation was complete")]
     Engine(#[source] EngineError),
+    /// The engine panicked; the panic itself is on standard error.
+    #[error("the engine failed before the generation was complete")]
+    Panicked,
+    /// The simulated engine was told to fail.
+    #[error("the simulated engine fails, as it was told to")]
+    Simulated {
+        /// The row of the error table.
+        code: ErrorCode,
+        /// When to come again.
+        retry_after: Option<Duration>,
+    },
+    /// An operator asks for an engine that cannot be.
+    #[error("{problem}")]
+    LoadRequest {
+        /// The request field at fault.
+        field: &'static str,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+    /// Another server was asked, and did not answer as it should.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
     /// A thread of the worker panicked.
     #[error("a task of the worker failed")]
     Task(#[from] tokio::task::JoinError),
@@ -119,24 +156,32 @@ impl Error {
             Self::EmptyPrompt
             | Self::UnknownToken
             | Self::Prompt { .. }
-            | Self::Sampling { .. } => ErrorCode::InvalidRequest,
+            | Self::NoEmbeddings { .. }
+            | Self::Unsupported { .. }
+            | Self::Sampling { .. }
+            | Self::LoadRequest { .. } => ErrorCode::InvalidRequest,
             Self::QueueFull { .. } | Self::QueueTooSlow { .. } => ErrorCode::Overloaded,
             Self::DeadlineExceeded | Self::NotRead => ErrorCode::DeadlineExceeded,
             Self::ShuttingDown => ErrorCode::ShuttingDown,
-            Self::Engine(_) => ErrorCode::WorkerFailed,
+            Self::Engine(_) | Self::Panicked => ErrorCode::WorkerFailed,
+            Self::Simulated { code, .. } => *code,
+            Self::Upstream(error) => error.code(),
             Self::Task(_) | Self::Engines { .. } | Self::Load { .. } | Self::Store(_) => {
                 ErrorCode::Internal
             }
         }
     }
 
-    const fn param(&self) -> Option<&'static str> {
+    fn param(&self) -> Option<&str> {
         match self {
-            Self::ModelNotFound { .. } => Some("model"),
+            Self::ModelNotFound { .. } | Self::NoEmbeddings { .. } => Some("model"),
+            Self::Unsupported { param, .. } => Some(param),
             Self::ContextLength { param, .. }
             | Self::Prompt { param, .. }
-            | Self::Sampling { parameter: param } => Some(param),
+            | Self::Sampling { parameter: param }
+            | Self::LoadRequest { field: param, .. } => Some(param),
             Self::EmptyPrompt | Self::UnknownToken => Some("prompt"),
+            Self::Upstream(error) => error.param(),
             _ => None,
         }
     }
@@ -154,8 +199,17 @@ impl From<Error> for fathom_proto::Error {
         };
         match error {
             Error::QueueFull { .. } | Error::QueueTooSlow { .. } => public.retry_after(BUSY_RETRY),
+            Error::Simulated { retry_after, .. } => Self {
+                retry_after,
+                ..public
+            },
             Error::Engine(source) => Self {
                 source: Some(Box::new(source)),
+                ..public
+            },
+            Error::Upstream(error) => Self {
+                retry_after: error.retry_after(),
+                source: error.into_cause(),
                 ..public
             },
             _ => public,

@@ -1,6 +1,8 @@
 //! The stream of one generation as the worker hands it out: it ends at its deadline and with the
-//! process, gives its engine up as soon as it is complete, and its tokens are counted.
+//! process, gives its engine up as soon as it is complete, a panic of the engine is its error, and
+//! its tokens are counted.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -12,23 +14,30 @@ use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::serving::Held;
 use crate::{Error, metrics};
 
 /// A stream that ends with an error when its time is over.
 pub(crate) struct Guarded {
-    /// The engine's events; dropped after the last one, and the permit with them.
-    events: Option<TokenStream>,
+    /// The engine's events, and the engine; dropped after the last event, and the permit with
+    /// them.
+    running: Option<(TokenStream, Held)>,
     end: BoxFuture<'static, Error>,
     prompt_tokens: Counter,
     completion_tokens: Counter,
 }
 
 impl Guarded {
-    pub fn new(events: TokenStream, end: BoxFuture<'static, Error>, model: &ModelId) -> Self {
+    pub fn new(
+        events: TokenStream,
+        held: Held,
+        end: BoxFuture<'static, Error>,
+        model: &ModelId,
+    ) -> Self {
         let tokens =
             |kind| counter!(metrics::TOKENS_TOTAL, "model" => model.to_string(), "kind" => kind);
         Self {
-            events: Some(events),
+            running: Some((events, held)),
             end,
             prompt_tokens: tokens("prompt"),
             completion_tokens: tokens("completion"),
@@ -38,10 +47,10 @@ impl Guarded {
     /// Counts an event; true for the last one.
     fn count(&self, event: &Event) -> bool {
         match event {
-            Event::Started { prompt_tokens } => {
+            Event::Started { prompt_tokens, .. } => {
                 self.prompt_tokens.increment(u64::from(*prompt_tokens));
             }
-            Event::Delta { tokens, .. } => self.completion_tokens.increment(u64::from(*tokens)),
+            Event::Delta(delta) => self.completion_tokens.increment(u64::from(delta.tokens)),
             Event::Finished { .. } => return true,
         }
         false
@@ -53,17 +62,19 @@ impl Stream for Guarded {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        let Some(events) = &mut this.events else {
+        let Some((events, _)) = &mut this.running else {
             return Poll::Ready(None);
         };
         if let Poll::Ready(error) = this.end.as_mut().poll(context) {
-            this.events = None;
+            this.running = None;
             return Poll::Ready(Some(Err(error.into())));
         }
-        let event = ready!(events.as_mut().poll_next(context));
+        let polled = catch_unwind(AssertUnwindSafe(|| events.as_mut().poll_next(context)));
+        let panicked = || Poll::Ready(Some(Err(Error::Panicked.into())));
+        let event = ready!(polled.unwrap_or_else(|_| panicked()));
         let goes_on = matches!(&event, Some(Ok(event)) if !this.count(event));
         if !goes_on {
-            this.events = None;
+            this.running = None;
         }
         Poll::Ready(event)
     }

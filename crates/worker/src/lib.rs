@@ -5,11 +5,14 @@
 //!
 //! # Layout
 //!
-//! - [`Worker`] (`worker`): the service; implements the port `Inference`
+//! - [`Worker`] (`worker`): the service; implements the ports `Inference` and `Engines`
+//!   - `serving`: which engine answers to which name
+//!   - `loading`: makes engines of configuration
 //!   - `guarded`: a stream that ends at its deadline and with the process
 //! - [`Config`] (`config`): the table `[worker]`
 //! - `engine`: what every engine does
 //!   - `local`: weights in this process
+//!   - `upstream`: another server that speaks OpenAI's API
 //!   - `sim`: text from a formula, for tests and load
 //! - `admission`: how many run, how many wait and for how long
 //! - [`store`]: weights on disk, fetched when absent
@@ -22,11 +25,15 @@ mod config;
 mod engine;
 mod error;
 mod guarded;
+mod loading;
 pub mod metrics;
+mod serving;
 pub mod store;
 mod worker;
 
-pub use admission::Load;
-pub use config::{Config, EngineConfig, LocalConfig, SimConfig};
+pub use config::{Config, EngineConfig, KeySource, LocalConfig, SimConfig, SimFault, SimFaultKind, UpstreamConfig};
+pub use engine::upstream::{
+    Failure as UpstreamFailure, Reply as UpstreamReply, UpstreamError,
+};
 pub use error::Error;
 pub use worker::Worker;

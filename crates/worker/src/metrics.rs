@@ -11,6 +11,10 @@ pub fn describe() {
         "Requests refused their turn, by engine and reason."
     );
     describe_counter!(TOKENS_TOTAL, "Tokens, by model and kind.");
+    describe_counter!(
+        USAGE_ESTIMATED_TOTAL,
+        "Answers of upstreams without token counts, which were estimated, by engine."
+    );
 }
 
 /// Gauge by `engine`: generations that run.
@@ -25,3 +29,7 @@ pub(crate) const REFUSED_TOTAL: &str = "fathom_worker_refused_total";
 
 /// Counter by `model` and `kind` (`prompt` or `completion`): tokens.
 pub(crate) const TOKENS_TOTAL: &str = "fathom_worker_tokens_total";
+
+/// Counter by `engine`: answers whose upstream did not count their tokens, so that the counts are
+/// estimates.
+pub(crate) const USAGE_ESTIMATED_TOTAL: &str = "fathom_worker_usage_estimated_total";

@@ -1,29 +1,30 @@
 //! The service itself.
 
-use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::Arc;
 
 use fathom_kit::shutdown::Shutdown;
-use fathom_proto::catalog::Deployment;
+use fathom_proto::engines::{EngineLoad, EngineStatus, Engines, LoadEngine};
 use fathom_proto::id::ModelId;
-use fathom_proto::inference::{GenerateRequest, Inference, RequestContext, TokenStream};
-use tokio::task::spawn_blocking;
-use tokio_util::sync::CancellationToken;
+use fathom_proto::inference::{
+    EmbedRequest, Embeddings, GenerateRequest, Inference, RequestContext, TokenStream,
+};
+use fathom_proto::registry::ServedModel;
+use futures::FutureExt;
+use tokio::sync::watch;
 
-use crate::admission::Load;
 use crate::engine::Engine;
-use crate::engine::local::Local;
-use crate::engine::sim::Sim;
 use crate::guarded::{Guarded, end};
-use crate::{Config, EngineConfig, Error, store};
+use crate::loading::Loader;
+use crate::serving::{Held, Served, Serving};
+use crate::{Config, EngineConfig, Error};
 
 /// The engines of one process; clones are the same ones.
 #[derive(Clone)]
 pub struct Worker {
-    engines: Arc<[Arc<dyn Engine>]>,
-    serving: Arc<BTreeMap<ModelId, Arc<dyn Engine>>>,
-    expired: CancellationToken,
+    serving: watch::Sender<Serving>,
+    loader: Loader,
+    shutdown: Shutdown,
 }
 
 impl Worker {
@@ -35,47 +36,63 @@ impl Worker {
     /// [`Error::Load`] and [`Error::Store`] for weights that cannot be used or had.
     pub async fn start(config: &Config, home: &Path, shutdown: &Shutdown) -> Result<Self, Error> {
         config.validate()?;
-        let dir = config
-            .model_dir
-            .clone()
-            .unwrap_or_else(|| home.join("models"));
-        let mut engines = Vec::new();
-        let mut serving = BTreeMap::new();
-        for engine_config in &config.engines {
-            let loading = engine_config.clone();
-            let (dir, python, shutdown) = (dir.clone(), config.python.clone(), shutdown.clone());
-            let engine = spawn_blocking(move || load(&loading, &dir, &python, &shutdown)).await??;
-            for model in engine_config.serves() {
-                serving.insert(ModelId::from(model.as_str()), engine.clone());
-            }
-            engines.push(engine);
+        let worker = Self {
+            serving: watch::Sender::default(),
+            loader: Loader::new(config, home, shutdown),
+            shutdown: shutdown.clone(),
+        };
+        for engine in &config.engines {
+            worker.serve(engine.clone()).await?;
         }
-        Ok(Self {
-            engines: engines.into(),
-            serving: Arc::new(serving),
-            expired: shutdown.expired_token(),
-        })
+        Ok(worker)
+    }
+
+    /// Loads an engine, which then serves its names instead of those that did. Running
+    /// generations stay with the engine that they began on; it ends when the last of them does,
+    /// unless it serves other names.
+    ///
+    /// # Errors
+    /// [`Error::Load`] and [`Error::Store`] for weights that cannot be used or had.
+    pub async fn serve(&self, config: EngineConfig) -> Result<EngineStatus, Error> {
+        let names = config.serves().iter().map(|name| name.as_str().into());
+        let names: Vec<ModelId> = names.collect();
+        let engine = self.loader.load(config).await?;
+        let status = status(&names, engine.as_ref());
+        let mut nameless = Vec::new();
+        self.serving
+            .send_modify(|serving| nameless = serving.add(names, engine));
+        self.retire(nameless);
+        Ok(status)
     }
 
     /// What it serves, for the announcement; ordered by name.
     #[must_use]
-    pub fn models(&self) -> Vec<(ModelId, Deployment)> {
-        self.serving
-            .iter()
-            .map(|(model, engine)| (model.clone(), engine.deployment()))
-            .collect()
+    pub fn models(&self) -> Vec<ServedModel> {
+        self.serving.borrow().models()
+    }
+
+    /// Sees that other models are served than before.
+    pub(crate) fn changes(&self) -> watch::Receiver<Serving> {
+        self.serving.subscribe()
     }
 
     /// What all engines have to do at this moment.
     #[must_use]
-    pub fn load(&self) -> Load {
-        self.engines.iter().fold(Load::default(), |sum, engine| {
-            let Load { running, queued } = engine.load();
-            Load {
-                running: sum.running + running,
-                queued: sum.queued + queued,
-            }
+    pub fn load(&self) -> EngineLoad {
+        self.serving.borrow().load()
+    }
+
+    fn hold(&self, model: &ModelId) -> Result<Held, Error> {
+        let held = self.serving.borrow().hold(model);
+        held.ok_or_else(|| Error::ModelNotFound {
+            model: model.clone(),
         })
+    }
+
+    fn retire(&self, nameless: Vec<Served>) {
+        for served in nameless {
+            self.shutdown.spawn(served.retire());
+        }
     }
 }
 
@@ -87,46 +104,75 @@ impl Inference for Worker {
         context: RequestContext,
     ) -> Result<TokenStream, fathom_proto::Error> {
         let model = request.model.clone();
-        let Some(engine) = self.serving.get(&model) else {
-            return Err(Error::ModelNotFound { model }.into());
-        };
+        let held = self.hold(&model)?;
         let deadline = context.deadline;
+        let expired = self.shutdown.expired_token();
         let events = tokio::select! {
-            events = engine.generate(request, context) => events?,
-            () = self.expired.cancelled() => return Err(Error::ShuttingDown.into()),
+            events = unpanicked(held.engine.generate(request, context)) => events?,
+            () = expired.cancelled() => return Err(Error::ShuttingDown.into()),
         };
-        let end = Box::pin(end(self.expired.clone(), deadline));
-        Ok(Box::pin(Guarded::new(events, end, &model)))
+        let end = Box::pin(end(expired, deadline));
+        Ok(Box::pin(Guarded::new(events, held, end, &model)))
+    }
+
+    async fn embed(
+        &self,
+        request: EmbedRequest,
+        context: RequestContext,
+    ) -> Result<Embeddings, fathom_proto::Error> {
+        let held = self.hold(&request.model)?;
+        let end = end(self.shutdown.expired_token(), context.deadline);
+        tokio::select! {
+            embeddings = unpanicked(held.engine.embed(request, context)) => Ok(embeddings?),
+            error = end => Err(error.into()),
+        }
     }
 }
 
-/// Loads one engine. Blocks for as long as that takes.
-fn load(
-    config: &EngineConfig,
-    model_dir: &Path,
-    python: &Path,
-    shutdown: &Shutdown,
-) -> Result<Arc<dyn Engine>, Error> {
-    let engine: Arc<dyn Engine> = match config {
-        EngineConfig::Sim(config) => Arc::new(Sim::new(config)),
-        EngineConfig::Local(config) => {
-            let path = match &config.path {
-                Some(path) => path.clone(),
-                None => store::ensure_default(model_dir, python, shutdown)?,
-            };
-            Arc::new(Local::load(config, &path)?)
-        }
-    };
-    let Deployment {
-        backend,
-        weights,
-        context_length,
-    } = engine.deployment();
-    tracing::info!(
-        engine.backend = %backend,
-        engine.weights = %weights,
-        engine.context_length = context_length,
-        "engine is ready"
-    );
-    Ok(engine)
+#[tonic::async_trait]
+impl Engines for Worker {
+    async fn list(&self) -> Result<Vec<EngineStatus>, fathom_proto::Error> {
+        Ok(self.serving.borrow().engines().collect())
+    }
+
+    async fn load(&self, request: LoadEngine) -> Result<EngineStatus, fathom_proto::Error> {
+        let config = self.loader.configure(request)?;
+        self.serve(config).await.map_err(|error| match error {
+            // Whoever asks is an operator, and chose the file.
+            Error::Load { source, .. } => {
+                let problem = format!("the file cannot be loaded: {source}");
+                fathom_proto::Error::invalid("file", problem)
+            }
+            error => error.into(),
+        })
+    }
+
+    async fn unload(&self, model: &ModelId) -> Result<(), fathom_proto::Error> {
+        let mut removed = None;
+        self.serving.send_if_modified(|serving| {
+            removed = serving.remove(model);
+            removed.is_some()
+        });
+        let Some(nameless) = removed else {
+            let model = model.clone();
+            return Err(Error::ModelNotFound { model }.into());
+        };
+        tracing::info!(model.id = %model, "model is not served any more");
+        self.retire(nameless);
+        Ok(())
+    }
+}
+
+fn status(names: &[ModelId], engine: &dyn Engine) -> EngineStatus {
+    EngineStatus {
+        serves: names.to_vec(),
+        deployment: engine.deployment(),
+        load: engine.load(),
+    }
+}
+
+/// The outcome of an engine's call; a panic in it is a failure of this request alone.
+async fn unpanicked<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let outcome = AssertUnwindSafe(call).catch_unwind().await;
+    outcome.unwrap_or(Err(Error::Panicked))
 }

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use fathom_proto::catalog::Deployment;
+#[cfg(test)]
+use fathom_proto::engines::EngineLoad;
 use fathom_proto::id::{ModelId, WorkerId};
-use fathom_proto::registry::Announcement;
+use fathom_proto::registry::{Announcement, ServedModel};
 use tokio::time::Instant;
 
 use crate::balance::least_loaded;
@@ -17,8 +19,13 @@ use crate::metrics;
 pub(super) struct Table {
     workers: HashMap<WorkerId, Worker>,
     serving: HashMap<ModelId, Vec<WorkerId>>,
+    /// Since when nobody serves a model that somebody served.
+    lost: HashMap<ModelId, Instant>,
     turn: usize,
 }
+
+/// Most models that are remembered after the last worker of them.
+const MAX_LOST: usize = 10_000;
 
 /// One registered worker.
 pub(super) struct Worker {
@@ -43,15 +50,20 @@ impl Table {
         self.workers.contains_key(worker)
     }
 
-    /// Renews the lease of a worker that says what it said before; false if there is none.
+    /// Renews the lease and the load of a worker that otherwise says what it said before; false
+    /// if there is none.
     pub fn renew(&mut self, announcement: &Announcement, expires: Option<Instant>) -> bool {
         let known = self.workers.get_mut(&announcement.worker);
-        known
-            .filter(|worker| worker.announcement == *announcement)
-            .is_some_and(|worker| {
-                worker.expires = expires;
-                true
-            })
+        let Some(worker) = known.filter(|known| same_but_load(&known.announcement, announcement))
+        else {
+            return false;
+        };
+        worker.expires = expires;
+        let known = worker.announcement.models.iter_mut();
+        for (known, said) in known.zip(&announcement.models) {
+            known.load = said.load;
+        }
+        true
     }
 
     /// The connection of the announced worker, if it is known at that address.
@@ -64,8 +76,8 @@ impl Table {
     pub fn insert(&mut self, worker: Worker) {
         let id = worker.announcement.worker.clone();
         self.remove(&id);
-        for (model, _) in &worker.announcement.models {
-            let serving = self.serving.entry(model.clone()).or_default();
+        for served in &worker.announcement.models {
+            let serving = self.serving.entry(served.model.clone()).or_default();
             if !serving.contains(&id) {
                 serving.push(id.clone());
             }
@@ -78,16 +90,27 @@ impl Table {
         let Some(removed) = self.workers.remove(worker) else {
             return false;
         };
-        for (model, _) in &removed.announcement.models {
+        for ServedModel { model, .. } in &removed.announcement.models {
             if let Some(serving) = self.serving.get_mut(model) {
                 serving.retain(|id| id != worker);
                 if serving.is_empty() {
                     self.serving.remove(model);
+                    if self.lost.len() >= MAX_LOST {
+                        self.lost.clear();
+                    }
+                    self.lost.insert(model.clone(), Instant::now());
                 }
             }
         }
         self.measure();
         true
+    }
+
+    /// When `model` had its last worker; `None`: it never had one.
+    pub fn last_served(&self, model: &ModelId, now: Instant) -> Option<Instant> {
+        // A lease that is over counts until the worker is taken out.
+        let serving = self.serving.contains_key(model).then_some(now);
+        serving.or_else(|| self.lost.get(model).copied())
     }
 
     /// Removes the leased worker behind `connection`, unless it has a newer one by now.
@@ -120,11 +143,7 @@ impl Table {
         tried: &[Arc<Connection>],
         now: Instant,
     ) -> Option<Load> {
-        let connections: Vec<_> = self
-            .live(model, now)
-            .map(|worker| &worker.connection)
-            .filter(|connection| !tried.iter().any(|tried| Arc::ptr_eq(tried, connection)))
-            .collect();
+        let connections: Vec<_> = self.untried(model, tried, now).collect();
         let running: Vec<_> = connections
             .iter()
             .map(|connection| connection.running())
@@ -134,11 +153,37 @@ impl Table {
         Some(load)
     }
 
+    /// Whether a worker serves `model` that is none of `tried`.
+    pub fn serves(&self, model: &ModelId, tried: &[Arc<Connection>], now: Instant) -> bool {
+        self.untried(model, tried, now).next().is_some()
+    }
+
     pub fn deployments(&self, model: &ModelId, now: Instant) -> impl Iterator<Item = &Deployment> {
         self.live(model, now)
             .flat_map(|worker| &worker.announcement.models)
-            .filter(move |(served, _)| served == model)
-            .map(|(_, deployment)| deployment)
+            .filter(move |served| served.model == *model)
+            .map(|served| &served.deployment)
+    }
+
+    /// What the engines behind `model` had to do when they last said so.
+    #[cfg(test)]
+    pub fn loads(&self, model: &ModelId) -> Vec<EngineLoad> {
+        self.live(model, Instant::now())
+            .flat_map(|worker| &worker.announcement.models)
+            .filter(|served| served.model == *model)
+            .map(|served| served.load)
+            .collect()
+    }
+
+    fn untried(
+        &self,
+        model: &ModelId,
+        tried: &[Arc<Connection>],
+        now: Instant,
+    ) -> impl Iterator<Item = &Arc<Connection>> {
+        self.live(model, now)
+            .map(|worker| &worker.connection)
+            .filter(|connection| !tried.iter().any(|tried| Arc::ptr_eq(tried, connection)))
     }
 
     fn live(&self, model: &ModelId, now: Instant) -> impl Iterator<Item = &Worker> {
@@ -152,4 +197,21 @@ impl Table {
     fn measure(&self) {
         ::metrics::gauge!(metrics::WORKERS).set(self.workers.len() as f64);
     }
+}
+
+/// Whether two announcements differ in nothing but what the engines have to do.
+fn same_but_load(known: &Announcement, said: &Announcement) -> bool {
+    let Announcement {
+        worker,
+        endpoint,
+        zone,
+        version,
+        models,
+    } = known;
+    let same = (worker, endpoint, zone, version)
+        == (&said.worker, &said.endpoint, &said.zone, &said.version);
+    same && models.len() == said.models.len()
+        && models.iter().zip(&said.models).all(|(known, said)| {
+            (&known.model, &known.deployment) == (&said.model, &said.deployment)
+        })
 }

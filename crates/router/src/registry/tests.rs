@@ -1,6 +1,11 @@
 use std::time::Duration;
 
-use fathom_proto::inference::{GenerateRequest, RequestContext, TokenStream};
+use fathom_proto::engines::EngineLoad;
+use fathom_proto::inference::{
+    EmbedRequest, Embeddings, GenerateRequest, RequestContext, TokenStream,
+};
+use fathom_proto::registry::ServedModel;
+use futures::FutureExt;
 use tokio::time::advance;
 
 use super::*;
@@ -17,6 +22,17 @@ impl Inference for Nothing {
         _: RequestContext,
     ) -> Result<TokenStream, fathom_proto::Error> {
         Ok(Box::pin(futures::stream::empty()))
+    }
+
+    async fn embed(
+        &self,
+        _: EmbedRequest,
+        _: RequestContext,
+    ) -> Result<Embeddings, fathom_proto::Error> {
+        Ok(Embeddings {
+            vectors: Vec::new(),
+            prompt_tokens: 0,
+        })
     }
 }
 
@@ -38,7 +54,13 @@ fn announcement(worker: &str, port: u16, context_length: u32) -> Announcement {
     Announcement {
         worker: worker.into(),
         endpoint: format!("http://127.0.0.1:{port}"),
-        models: vec![(chat(), deployment)],
+        zone: None,
+        version: "1".into(),
+        models: vec![ServedModel {
+            model: chat(),
+            deployment,
+            load: EngineLoad::default(),
+        }],
     }
 }
 
@@ -102,6 +124,70 @@ async fn the_same_address_keeps_its_connection() {
     );
 }
 
+/// Those who wait for a worker are woken by news, not by each heartbeat.
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_brings_the_newest_load_and_changes_nothing_else() {
+    let workers = workers(8);
+    let mut announced = announcement("a", 1, 10);
+    workers.register(announced.clone()).unwrap();
+    let connection = serving(&workers).unwrap();
+    let mut news = pin!(workers.added.notified());
+    news.as_mut().enable();
+    announced.models[0].load.running = 7;
+    workers.register(announced.clone()).unwrap();
+    assert_eq!(workers.table().loads(&chat()), [announced.models[0].load]);
+    assert!(Arc::ptr_eq(&connection, &serving(&workers).unwrap()));
+    assert!(news.as_mut().now_or_never().is_none());
+    announced.zone = Some("b".into());
+    workers.register(announced).unwrap();
+    assert!(news.now_or_never().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_without_models_is_known_and_serves_nothing() {
+    let workers = workers(8);
+    let mut announced = announcement("a", 1, 10);
+    workers.register(announced.clone()).unwrap();
+    announced.models.clear();
+    workers.register(announced).unwrap();
+    assert!(serving(&workers).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_worker_gets_the_one_that_comes_up() {
+    let workers = workers(8);
+    workers.register(announcement("dead", 1, 10)).unwrap();
+    let tried = [serving(&workers).unwrap()];
+    let until = Instant::now() + LEASE;
+    let model = chat();
+    let mut waiting = pin!(workers.wait(&model, &tried, until));
+    assert!(waiting.as_mut().now_or_never().is_none());
+    workers.register(announcement("new", 2, 10)).unwrap();
+    let place = waiting.now_or_never().unwrap().unwrap();
+    assert!(!Arc::ptr_eq(place.connection(), &tried[0]));
+
+    let tried = [tried[0].clone(), place.connection().clone()];
+    assert!(workers.wait(&model, &tried, until).await.is_none());
+    assert_eq!(Instant::now(), until);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_is_expected_only_shortly_after_the_last_one_is_gone() {
+    let workers = workers(8);
+    let grace = Config::default().wait_for_worker;
+    let model = chat();
+    assert_eq!(workers.expected_until(&model), Instant::now() + grace);
+    advance(grace * 2).await;
+    assert!(workers.expected_until(&model) < Instant::now());
+
+    let announced = announcement("a", 1, 10);
+    workers.register(announced.clone()).unwrap();
+    workers.deregister(&announced.worker);
+    assert_eq!(workers.expected_until(&model), Instant::now() + grace);
+    advance(grace * 2).await;
+    assert!(workers.expected_until(&model) < Instant::now());
+}
+
 #[tokio::test]
 async fn a_burst_spreads_over_the_workers() {
     let workers = workers(8);
@@ -159,7 +245,7 @@ async fn an_announcement_that_cannot_be_used_is_refused_with_its_field() {
         ),
         (
             Announcement {
-                models: Vec::new(),
+                models: vec![good.models[0].clone(); MAX_MODELS + 1],
                 ..good
             },
             "models",

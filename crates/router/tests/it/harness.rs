@@ -7,13 +7,14 @@ use fathom_kit::server::{Limits, serve};
 use fathom_kit::shutdown::Shutdown;
 use fathom_proto::Error;
 use fathom_proto::catalog::Deployment;
+use fathom_proto::engines::EngineLoad;
 use fathom_proto::grpc::InferenceServer;
 use fathom_proto::id::RequestId;
 use fathom_proto::inference::{
-    Event, FinishReason, GenerateRequest, Inference, Prompt, RequestContext, Sampling, TokenStream,
-    Usage,
+    Delta, EmbedRequest, Embeddings, Event, FinishReason, GenerateRequest, Inference, Piece,
+    Prompt, RequestContext, TokenStream, Usage,
 };
-use fathom_proto::registry::Announcement;
+use fathom_proto::registry::{Announcement, ServedModel};
 use fathom_router::{Config, Router};
 use fathom_test_database::TestDatabase;
 use futures::{StreamExt, stream};
@@ -62,6 +63,10 @@ pub enum Script {
     Refuse(fn() -> Error),
     /// Fails with this error after the first delta.
     Break(fn() -> Error),
+    /// Fails with this error before the first delta.
+    Fail(fn() -> Error),
+    /// Ends the stream before the first delta.
+    Vanish,
 }
 
 /// A worker that follows a script and counts.
@@ -102,19 +107,26 @@ impl Inference for Fake {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let allowed = request.context_length.unwrap_or_default() as usize;
         self.context_length.store(allowed, Ordering::Relaxed);
-        let started = Event::Started { prompt_tokens: 2 };
-        let delta = Event::Delta {
-            text: "hello".to_owned(),
-            tokens: 1,
+        let started = Event::Started {
+            prompt_tokens: 2,
+            cached_tokens: 0,
+            fingerprint: None,
         };
+        let delta = Event::Delta(Delta {
+            piece: Piece::Text("hello".to_owned()),
+            tokens: 1,
+            logprobs: Vec::new(),
+        });
         let usage = Usage {
             prompt_tokens: 2,
             completion_tokens: 1,
+            ..Usage::default()
         };
         let finished = Event::Finished {
             reason: FinishReason::Stop,
             usage,
         };
+        let opened = stream::iter([Ok(started.clone())]);
         let begun = stream::iter([Ok(started), Ok(delta)]);
         let stream: TokenStream = match &self.script {
             Script::Answer => Box::pin(begun.chain(stream::iter([Ok(finished)]))),
@@ -122,11 +134,24 @@ impl Inference for Fake {
             Script::Hang => Box::pin(begun.chain(stream::pending())),
             Script::Refuse(error) => return Err(error()),
             Script::Break(error) => Box::pin(begun.chain(stream::iter([Err(error())]))),
+            Script::Fail(error) => Box::pin(opened.chain(stream::iter([Err(error())]))),
+            Script::Vanish => Box::pin(opened),
         };
         let running = self.running.clone();
         Ok(Box::pin(stream.inspect(move |_| {
             let _counted = &running;
         })))
+    }
+
+    async fn embed(&self, _: EmbedRequest, _: RequestContext) -> Result<Embeddings, Error> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        match &self.script {
+            Script::Refuse(error) => Err(error()),
+            _ => Ok(Embeddings {
+                vectors: vec![vec![1.0]],
+                prompt_tokens: 2,
+            }),
+        }
     }
 }
 
@@ -155,19 +180,18 @@ pub fn announcement(worker: &str, endpoint: &str, context_length: u32) -> Announ
     Announcement {
         worker: worker.into(),
         endpoint: endpoint.into(),
-        models: vec![("deepseek-chat".into(), deployment)],
+        zone: None,
+        version: "1".into(),
+        models: vec![ServedModel {
+            model: "deepseek-chat".into(),
+            deployment,
+            load: EngineLoad::default(),
+        }],
     }
 }
 
 pub fn request(model: &str) -> (GenerateRequest, RequestContext) {
-    let request = GenerateRequest {
-        model: model.into(),
-        prompt: Prompt::Text("say hello".to_owned()),
-        sampling: Sampling::default(),
-        max_tokens: None,
-        stop: Vec::new(),
-        context_length: None,
-    };
+    let request = GenerateRequest::new(model.into(), Prompt::Text("say hello".to_owned()));
     let context = RequestContext {
         request_id: RequestId::generate(),
         tenant: "tenant".into(),

@@ -4,3 +4,4 @@
 mod catalog;
 mod dispatch;
 mod harness;
+mod retry;

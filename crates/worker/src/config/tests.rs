@@ -1,3 +1,6 @@
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
 use fathom_kit::config::load;
 
 use super::*;
@@ -55,6 +58,14 @@ fn a_typo_in_an_engine_is_refused_by_name() {
         ("kind = 'simm'\nserves = ['a']", "simm"),
         ("serves = ['a']", "kind"),
         ("kind = 'sim'\nserves = ['a']\npath = 'x.gguf'", "path"),
+        (
+            "kind = 'sim'\nserves = ['a']\nfaults = [{kind = 'stall', aftre = 1}]",
+            "aftre",
+        ),
+        (
+            "kind = 'sim'\nserves = ['a']\nfaults = [{kind = 'fail', code = 'x'}]",
+            "`x` is no error code",
+        ),
     ] {
         let error = read(&format!("[[worker.engines]]\n{engine}")).unwrap_err();
         assert!(

@@ -10,14 +10,16 @@ use fathom_engine::{
     Generation, Job, Sampling as EngineSampling, Token, Weights,
 };
 use fathom_proto::catalog::Deployment;
+use fathom_proto::engines::EngineLoad;
 use fathom_proto::inference::{
-    Event, FinishReason, GenerateRequest, Prompt, RequestContext, Sampling, TokenStream, Usage,
+    Delta, Event, FinishReason, GenerateRequest, Piece, Prompt, RequestContext, Sampling,
+    TokenStream, Usage,
 };
 use futures::StreamExt;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use crate::admission::{Admission, Limits, Load, Permit};
+use crate::admission::{Admission, Limits, Permit};
 use crate::engine::{Engine, answer_budget, param};
 use crate::{Error, LocalConfig};
 
@@ -86,7 +88,7 @@ impl Engine for Local {
         self.deployment.clone()
     }
 
-    fn load(&self) -> Load {
+    fn load(&self) -> EngineLoad {
         self.admission.load()
     }
 
@@ -107,8 +109,12 @@ impl Engine for Local {
         let job = || Job {
             prompt: tokens.clone(),
             max_tokens,
-            sampling: sampling(request.sampling),
+            sampling: sampling(request.sampling.clone()),
             stop: request.stop.clone(),
+            partition: context.tenant.as_str().into(),
+            logprobs: None,
+            echo: false,
+            constraint: None,
         };
         Ok(events(self.submit(job).await?, permit))
     }
@@ -119,6 +125,7 @@ fn tokens(weights: &Weights, prompt: Prompt) -> Result<Vec<Token>, Error> {
     let param = param(&prompt);
     let tokens = match prompt {
         Prompt::Text(text) => weights.tokenize(&text),
+        Prompt::Infill { before, .. } => weights.tokenize(&before),
         Prompt::Chat(messages) => {
             let messages = messages.into_iter().map(|message| ChatMessage {
                 role: message.role.as_str().to_owned(),
@@ -150,11 +157,23 @@ fn events(generation: Generation, permit: Permit) -> TokenStream {
 
 fn convert(event: EngineEvent) -> Event {
     match event {
-        EngineEvent::Started { prompt_tokens } => Event::Started { prompt_tokens },
-        EngineEvent::Text { text, tokens } => Event::Delta { text, tokens },
+        EngineEvent::Started {
+            prompt_tokens,
+            cached_tokens,
+        } => Event::Started {
+            prompt_tokens,
+            cached_tokens,
+            fingerprint: None,
+        },
+        EngineEvent::Text { text, tokens, .. } => Event::Delta(Delta {
+            piece: Piece::Text(text),
+            tokens,
+            logprobs: Vec::new(),
+        }),
         EngineEvent::Finished {
             reason,
             prompt_tokens,
+            cached_tokens,
             completion_tokens,
         } => Event::Finished {
             reason: match reason {
@@ -164,6 +183,8 @@ fn convert(event: EngineEvent) -> Event {
             usage: Usage {
                 prompt_tokens,
                 completion_tokens,
+                cached_tokens,
+                reasoning_tokens: 0,
             },
         },
     }

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use fathom_kit::shutdown::Shutdown;
 use fathom_proto::inference::{
-    ChatMessage, ChatRole, Event, FinishReason, GenerateRequest, Inference, Prompt, RequestContext,
-    Sampling, Usage,
+    ChatMessage, ChatRole, Event, FinishReason, GenerateRequest, Inference, Piece, Prompt,
+    RequestContext, Sampling, Usage,
 };
 use fathom_worker::{Config, EngineConfig, LocalConfig, Worker};
 use futures::StreamExt;
@@ -49,25 +49,17 @@ pub async fn start_local() -> (Worker, MutexGuard<'static, ()>) {
 }
 
 pub fn chat(content: &str) -> GenerateRequest {
-    let turn = ChatMessage {
-        role: ChatRole::User,
-        content: content.to_owned(),
-        name: None,
-    };
+    let turn = ChatMessage::new(ChatRole::User, content);
     request(Prompt::Chat(vec![turn]))
 }
 
 pub fn request(prompt: Prompt) -> GenerateRequest {
     GenerateRequest {
-        model: "deepseek-chat".into(),
-        prompt,
         sampling: Sampling {
             temperature: 0.0,
             ..Sampling::default()
         },
-        max_tokens: None,
-        stop: Vec::new(),
-        context_length: None,
+        ..GenerateRequest::new("deepseek-chat".into(), prompt)
     }
 }
 
@@ -93,7 +85,7 @@ pub async fn answer(worker: &Worker, request: GenerateRequest) -> Answer {
     let stream = worker.generate(request, context()).await.unwrap();
     let events: Vec<Event> = stream.map(Result::unwrap).collect().await;
     let end = events.iter().find_map(|event| match event {
-        Event::Finished { reason, usage } => Some((*reason, *usage)),
+        Event::Finished { reason, usage } => Some((reason.clone(), *usage)),
         _ => None,
     });
     let (reason, usage) = end.unwrap();
@@ -104,9 +96,11 @@ pub async fn answer(worker: &Worker, request: GenerateRequest) -> Answer {
         usage,
     };
     for event in &events {
-        if let Event::Delta { text, tokens } = event {
-            answer.text.push_str(text);
-            answer.tokens += tokens;
+        if let Event::Delta(delta) = event {
+            if let Piece::Text(text) = &delta.piece {
+                answer.text.push_str(text);
+            }
+            answer.tokens += delta.tokens;
         }
     }
     answer

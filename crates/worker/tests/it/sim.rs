@@ -3,8 +3,9 @@ use std::time::Duration;
 
 use fathom_kit::shutdown::Shutdown;
 use fathom_proto::ErrorCode;
-use fathom_proto::inference::{Event, Inference, RequestContext};
-use fathom_worker::{Config, EngineConfig, Error, SimConfig, Worker};
+use fathom_proto::engines::{EngineLoad, Engines, LoadEngine};
+use fathom_proto::inference::{EmbedInput, EmbedRequest, Event, Inference, RequestContext};
+use fathom_worker::{Config, EngineConfig, Error, SimConfig, SimFault, SimFaultKind, Worker};
 use futures::StreamExt;
 use tokio::time::Instant;
 
@@ -84,4 +85,144 @@ async fn a_configuration_that_serves_nothing_or_one_model_twice_is_refused() {
         let refused = Worker::start(&config, Path::new("unused"), &shutdown).await;
         assert!(matches!(refused, Err(Error::Engines { .. })));
     }
+}
+
+/// What an engine's panic does to its request, it does to no other.
+#[tokio::test]
+async fn a_panic_of_an_engine_fails_its_own_request_alone() {
+    for after in [0, 3] {
+        let panics = SimFault {
+            after,
+            every: 2.try_into().unwrap(),
+            ..SimFault::new(SimFaultKind::Panic)
+        };
+        let (worker, _shutdown) = start(EngineConfig::Sim(SimConfig {
+            serves: vec!["deepseek-chat".to_owned()],
+            faults: vec![panics],
+            embedding_dimensions: 4.try_into().ok(),
+            ..SimConfig::default()
+        }))
+        .await;
+        for _ in 0..2 {
+            assert_eq!(answer(&worker, chat("hello")).await.tokens, 32);
+            let stream = worker.generate(chat("hello"), context()).await.unwrap();
+            let mut events: Vec<_> = stream.collect().await;
+            let error = events.pop().unwrap().unwrap_err();
+            assert_eq!(error.code, ErrorCode::WorkerFailed);
+            assert_eq!(events.len(), 1 + after as usize);
+            assert_eq!(worker.load().running, 0);
+        }
+        let embed = EmbedRequest {
+            model: "deepseek-chat".into(),
+            inputs: vec![EmbedInput::Text("hello".to_owned())],
+            dimensions: None,
+            extra: None,
+        };
+        worker.embed(embed.clone(), context()).await.unwrap();
+        let error = worker.embed(embed, context()).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::WorkerFailed);
+        assert_eq!(worker.load().running, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_swap_drops_no_running_generation_and_new_ones_meet_the_new_engine() {
+    let (worker, shutdown) = start(sim(Duration::from_millis(10))).await;
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        let mut stream = worker.generate(chat("hello"), context()).await.unwrap();
+        stream.next().await.unwrap().unwrap();
+        stream.next().await.unwrap().unwrap();
+        streams.push(stream);
+    }
+    let before = answer(&worker, chat("hello")).await;
+    let swapped = EngineConfig::Sim(SimConfig {
+        serves: vec!["deepseek-chat".to_owned(), "more".to_owned()],
+        tokens: 5,
+        ..SimConfig::default()
+    });
+    let status = worker.serve(swapped).await.unwrap();
+    assert_eq!(status.serves, ["deepseek-chat".into(), "more".into()]);
+    assert_eq!(worker.list().await.unwrap(), [status]);
+    let after = answer(&worker, chat("hello")).await;
+    assert_eq!((before.tokens, after.tokens), (32, 5));
+    for stream in streams {
+        let rest: Vec<Event> = stream.map(Result::unwrap).collect().await;
+        assert_eq!(rest.len(), 32, "the other words and the end");
+    }
+    // Draining waits for the engine that is not needed any more.
+    shutdown.drain().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_keeps_the_names_that_no_other_takes() {
+    let named = |names: &[&str], tokens| {
+        EngineConfig::Sim(SimConfig {
+            serves: names.iter().map(|name| (*name).to_owned()).collect(),
+            tokens,
+            ..SimConfig::default()
+        })
+    };
+    let (worker, _shutdown) = start(named(&["a", "b"], 1)).await;
+    worker.serve(named(&["b", "c"], 2)).await.unwrap();
+    let served: Vec<_> = worker.list().await.unwrap();
+    let names: Vec<Vec<&str>> = served
+        .iter()
+        .map(|engine| engine.serves.iter().map(|name| name.as_str()).collect())
+        .collect();
+    assert_eq!(names, [vec!["a"], vec!["b", "c"]]);
+    let models = worker.models();
+    let names: Vec<_> = models.iter().map(|served| served.model.as_str()).collect();
+    assert_eq!(names, ["a", "b", "c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_unloaded_runs_to_its_end_and_is_not_found_by_others() {
+    let (worker, _shutdown) = start(sim(Duration::from_millis(10))).await;
+    let running = worker.generate(chat("hello"), context()).await.unwrap();
+    let model = "deepseek-chat".into();
+    worker.unload(&model).await.unwrap();
+    let error = worker.generate(chat("hello"), context()).await.err();
+    assert_eq!(error.unwrap().code, ErrorCode::ModelNotFound);
+    let error = worker.unload(&model).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::ModelNotFound);
+    assert_eq!(
+        (worker.list().await.unwrap(), worker.load()),
+        (vec![], EngineLoad::default())
+    );
+    assert_eq!(running.map(Result::unwrap).count().await, 34);
+}
+
+#[tokio::test]
+async fn what_cannot_be_loaded_changes_nothing_and_is_told_by_its_field() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("models")).unwrap();
+    std::fs::write(home.path().join("models/broken.gguf"), "no weights").unwrap();
+    let shutdown = Shutdown::new(Duration::ZERO);
+    let config = Config {
+        engines: vec![sim(Duration::ZERO)],
+        ..Config::default()
+    };
+    let worker = Worker::start(&config, home.path(), &shutdown)
+        .await
+        .unwrap();
+    let request = |file: &str, names: &[&str], slots| LoadEngine {
+        file: file.to_owned(),
+        serves: names.iter().map(|name| (*name).into()).collect(),
+        context_length: None,
+        slots,
+        kv_tokens: None,
+    };
+    for (request, param) in [
+        (request("broken.gguf", &["deepseek-chat"], None), "file"),
+        (request("../broken.gguf", &["deepseek-chat"], None), "file"),
+        (request("broken.gguf", &["a", "a"], None), "serves"),
+        (request("broken.gguf", &[""], None), "serves"),
+        (request("broken.gguf", &["a"], Some(0)), "slots"),
+    ] {
+        let error = Engines::load(&worker, request).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::InvalidRequest, "{error}");
+        assert_eq!(error.param.as_deref(), Some(param), "{error}");
+    }
+    assert_eq!(answer(&worker, chat("hello")).await.tokens, 32);
 }

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use fathom_engine::{Scan, StopMatcher};
-use fathom_proto::inference::{Event, FinishReason, TokenStream, Usage};
+use fathom_proto::inference::{
+    Delta, Event, FinishReason, GenerateRequest, Piece, TokenLogprob, TokenStream, Usage,
+};
 use futures::stream;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
 
-use crate::SimConfig;
 use crate::admission::Permit;
-use crate::engine::sim::words::Words;
+use crate::engine::sim::words::{Words, echo};
+use crate::{SimConfig, SimFault};
 
 /// An answer that is being generated.
 pub(super) struct Answer {
@@ -18,9 +20,12 @@ pub(super) struct Answer {
     stops: StopMatcher,
     /// Tokens at which it ends, and why it does.
     end: (u32, FinishReason),
+    /// Likeliest tokens to tell; `None`: nothing.
+    alternatives: Option<u32>,
     /// Tokens generated, and those of them that no event stands for yet.
     generated: u32,
     unsent: u32,
+    unsent_logprobs: Vec<TokenLogprob>,
     /// When the next word is due.
     due: Instant,
     inter_token: Duration,
@@ -28,29 +33,42 @@ pub(super) struct Answer {
 }
 
 enum Stage {
-    Start,
+    Start { echo: Option<Vec<String>> },
+    Echo(Vec<String>),
     Words,
     Finish(FinishReason),
     Over,
 }
 
 impl Answer {
-    /// An answer of at most `budget` tokens that begins now.
-    pub fn new(config: &SimConfig, words: Words, budget: u32, stop: Vec<String>) -> Self {
-        let end = if budget <= config.tokens {
+    /// An answer of at most `budget` tokens that begins now, slower by what `slow` says.
+    pub fn new(
+        config: &SimConfig,
+        slow: Option<&SimFault>,
+        words: Words,
+        budget: u32,
+        request: GenerateRequest,
+    ) -> Self {
+        let whole = config.tokens.saturating_sub(words.begun());
+        let end = if budget <= whole {
             (budget, FinishReason::Length)
         } else {
-            (config.tokens, FinishReason::Stop)
+            (whole, FinishReason::Stop)
         };
+        let late = |pace, by: fn(&SimFault) -> Duration| slow.map_or(pace, |slow| pace + by(slow));
         Self {
             words,
-            stops: StopMatcher::new(stop),
+            stops: StopMatcher::new(request.stop),
             end,
+            alternatives: request.logprobs,
             generated: 0,
             unsent: 0,
-            due: Instant::now() + config.ttft,
-            inter_token: config.inter_token,
-            stage: Stage::Start,
+            unsent_logprobs: Vec::new(),
+            due: Instant::now() + late(config.ttft, |slow| slow.ttft),
+            inter_token: late(config.inter_token, |slow| slow.inter_token),
+            stage: Stage::Start {
+                echo: request.echo.then(|| echo(&request.prompt)),
+            },
         }
     }
 
@@ -66,31 +84,55 @@ impl Answer {
     }
 
     async fn event(&mut self) -> Option<Event> {
-        match self.stage {
-            Stage::Start => {
-                self.stage = Stage::Words;
+        match std::mem::replace(&mut self.stage, Stage::Words) {
+            Stage::Start { echo } => {
+                self.stage = echo.map_or(Stage::Words, Stage::Echo);
                 Some(Event::Started {
                     prompt_tokens: self.words.prompt_tokens(),
+                    cached_tokens: 0,
+                    fingerprint: None,
                 })
             }
+            Stage::Echo(prompt) => Some(self.echoed(&prompt)),
             Stage::Words => Some(
                 self.delta()
                     .await
                     .unwrap_or_else(|reason| self.finish(reason)),
             ),
             Stage::Finish(reason) => Some(self.finish(reason)),
-            Stage::Over => None,
+            Stage::Over => {
+                self.stage = Stage::Over;
+                None
+            }
         }
+    }
+
+    /// The prompt, of whose tokens each but the first is as probable as the next.
+    fn echoed(&self, prompt: &[String]) -> Event {
+        let logprobs = prompt.iter().enumerate().map(|(i, token)| TokenLogprob {
+            token: token.clone().into_bytes(),
+            logprob: (i > 0).then_some(-1.0),
+            top: Vec::new(),
+        });
+        Event::Delta(Delta {
+            piece: Piece::Text(prompt.concat()),
+            tokens: 0,
+            logprobs: self
+                .alternatives
+                .map_or_else(Vec::new, |_| logprobs.collect()),
+        })
     }
 
     /// The next text that can be sent; the reason to finish when there is none.
     async fn delta(&mut self) -> Result<Event, FinishReason> {
         while self.generated < self.end.0 {
             self.wait().await;
-            let word = self.words.next().unwrap_or_default();
+            let word = self.words.next();
             self.generated += 1;
             self.unsent += 1;
-            let text = match self.stops.push(&word) {
+            let logprob = self.alternatives.map(|top| word.logprob(top));
+            self.unsent_logprobs.extend(logprob);
+            let text = match self.stops.push(&word.text) {
                 Scan::Open(text) => text,
                 Scan::Stopped(text) => {
                     self.stage = Stage::Finish(FinishReason::Stop);
@@ -101,19 +143,20 @@ impl Answer {
                 return Ok(event);
             }
         }
-        self.stage = Stage::Finish(self.end.1);
+        self.stage = Stage::Finish(self.end.1.clone());
         let held = self.stops.finish();
-        self.send(held).ok_or(self.end.1)
+        self.send(held).ok_or(self.end.1.clone())
     }
 
     fn send(&mut self, text: String) -> Option<Event> {
         if text.is_empty() {
             return None;
         }
-        Some(Event::Delta {
-            text,
+        Some(Event::Delta(Delta {
+            piece: Piece::Text(text),
             tokens: std::mem::take(&mut self.unsent),
-        })
+            logprobs: std::mem::take(&mut self.unsent_logprobs),
+        }))
     }
 
     fn finish(&mut self, reason: FinishReason) -> Event {
@@ -124,6 +167,7 @@ impl Answer {
             usage: Usage {
                 prompt_tokens,
                 completion_tokens: self.generated,
+                ..Usage::default()
             },
         }
     }

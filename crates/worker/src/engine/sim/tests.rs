@@ -1,9 +1,12 @@
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use fathom_proto::inference::{
-    ChatMessage, ChatRole, Event, FinishReason, Prompt, Sampling, Usage,
+    ChatMessage, ChatRole, Delta, EmbedInput, Event, FinishReason, Json, Piece, Prompt, Sampling,
+    Usage,
 };
 use fathom_proto::{Error as PublicError, ErrorCode};
+use futures::future::join_all;
 use futures::{FutureExt, StreamExt};
 use tokio::time::Instant;
 
@@ -14,14 +17,7 @@ fn sim(config: SimConfig) -> Sim {
 }
 
 fn request(prompt: Prompt) -> GenerateRequest {
-    GenerateRequest {
-        model: "words".into(),
-        prompt,
-        sampling: Sampling::default(),
-        max_tokens: None,
-        stop: Vec::new(),
-        context_length: None,
-    }
+    GenerateRequest::new("words".into(), prompt)
 }
 
 fn text(prompt: &str) -> GenerateRequest {
@@ -36,6 +32,13 @@ fn context() -> RequestContext {
     }
 }
 
+fn said(delta: &Delta) -> &str {
+    match &delta.piece {
+        Piece::Text(text) => text,
+        other => panic!("no text: {other:?}"),
+    }
+}
+
 /// Text, tokens of all deltas, and how it ended.
 async fn run(sim: &Sim, request: GenerateRequest) -> (String, u32, FinishReason, Usage) {
     let stream = sim.generate(request, context()).await.unwrap();
@@ -43,12 +46,9 @@ async fn run(sim: &Sim, request: GenerateRequest) -> (String, u32, FinishReason,
     for event in stream.collect::<Vec<_>>().await {
         match event.unwrap() {
             Event::Started { .. } => assert!(text.is_empty()),
-            Event::Delta {
-                text: piece,
-                tokens,
-            } => {
-                text.push_str(&piece);
-                sum += tokens;
+            Event::Delta(delta) => {
+                text.push_str(said(&delta));
+                sum += delta.tokens;
             }
             Event::Finished { reason, usage } => end = Some((reason, usage)),
         }
@@ -86,13 +86,84 @@ async fn the_words_never_change_between_releases() {
     assert_eq!(text, " hills stones and slow river under");
 }
 
+/// A worker that takes a broken generation over says the rest of it, word for word.
 #[tokio::test]
 async fn a_text_that_is_cut_anywhere_continues_the_same() {
     let sim = sim(SimConfig::default());
-    let (whole, ..) = run(&sim, text("once upon")).await;
-    for cut in whole.match_indices(' ').map(|(at, _)| at).skip(1) {
-        let (rest, ..) = run(&sim, text(&format!("once upon{}", &whole[..cut]))).await;
-        assert!(rest.starts_with(&whole[cut..]), "cut at {cut}");
+    for seed in 0..8 {
+        let asked = |prompt: String, max_tokens| GenerateRequest {
+            sampling: Sampling {
+                seed: Some(seed),
+                ..Sampling::default()
+            },
+            max_tokens: Some(max_tokens),
+            ..request(Prompt::Text(prompt))
+        };
+        let (whole, ..) = run(&sim, asked("once upon".to_owned(), 32)).await;
+        for (k, cut) in cuts(&whole) {
+            let prompt = format!("once upon{}", &whole[..cut]);
+            let (rest, ..) = run(&sim, asked(prompt, 32 - k)).await;
+            assert_eq!(rest, whole[cut..], "seed {seed}, {k} tokens before");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_chat_whose_last_turn_is_the_assistants_is_continued_to_the_same_end() {
+    let sim = sim(SimConfig::default());
+    for seed in 0..8 {
+        let asked = |begun: Option<&str>| {
+            let user = ChatMessage::new(ChatRole::User, "tell me");
+            let begun = begun.map(|begun| ChatMessage::new(ChatRole::Assistant, begun));
+            GenerateRequest {
+                sampling: Sampling {
+                    seed: Some(seed),
+                    ..Sampling::default()
+                },
+                ..request(Prompt::Chat([user].into_iter().chain(begun).collect()))
+            }
+        };
+        let (whole, ..) = run(&sim, asked(None)).await;
+        for (k, cut) in [(0, 0)].into_iter().chain(cuts(&whole)) {
+            let (rest, _, reason, usage) = run(&sim, asked(Some(&whole[..cut]))).await;
+            assert_eq!(rest, whole[cut..], "seed {seed}, {k} tokens before");
+            assert_eq!(
+                (reason, usage.completion_tokens),
+                (FinishReason::Stop, 32 - k)
+            );
+        }
+    }
+}
+
+/// After each token but the last: how many they are, and where the text is cut.
+fn cuts(text: &str) -> impl Iterator<Item = (u32, usize)> {
+    let text = text.to_owned();
+    let ends: Vec<_> = text
+        .char_indices()
+        .skip(1)
+        .filter(|(_, c)| *c == ' ')
+        .map(|(at, _)| at)
+        .collect();
+    (1..).zip(ends)
+}
+
+/// Batched and alone, the text is the same exactly.
+#[tokio::test]
+async fn fifty_at_a_time_say_what_each_says_alone() {
+    let sim = sim(SimConfig {
+        capacity: 8,
+        ..SimConfig::default()
+    });
+    let asked = |seed| GenerateRequest {
+        sampling: Sampling {
+            seed: Some(seed),
+            ..Sampling::default()
+        },
+        ..text("all at once")
+    };
+    let together = join_all((0..50).map(|seed| run(&sim, asked(seed)))).await;
+    for (seed, answer) in (0..50).zip(together) {
+        assert_eq!(answer, run(&sim, asked(seed)).await);
     }
 }
 
@@ -102,11 +173,7 @@ async fn usage_counts_words() {
         tokens: 5,
         ..SimConfig::default()
     });
-    let turn = |content: &str| ChatMessage {
-        role: ChatRole::User,
-        content: content.to_owned(),
-        name: None,
-    };
+    let turn = |content| ChatMessage::new(ChatRole::User, content);
     let chat = Prompt::Chat(vec![turn("one two"), turn("three")]);
     for (prompt, prompt_tokens) in [
         (chat, 9),
@@ -118,7 +185,8 @@ async fn usage_counts_words() {
             usage,
             Usage {
                 prompt_tokens,
-                completion_tokens: 5
+                completion_tokens: 5,
+                ..Usage::default()
             }
         );
         assert_eq!((sum, text.split_whitespace().count()), (5, 5));
@@ -208,7 +276,7 @@ async fn tokens_come_at_the_configured_pace() {
     for token in 0..4 {
         assert!(matches!(
             stream.next().await,
-            Some(Ok(Event::Delta { tokens: 1, .. }))
+            Some(Ok(Event::Delta(Delta { tokens: 1, .. })))
         ));
         assert_eq!(begun.elapsed(), ttft + inter_token * token);
     }
@@ -230,4 +298,150 @@ async fn dropping_the_stream_frees_its_place_for_the_next() {
     assert_eq!(sim.load().running, 1);
     drop(second);
     assert_eq!(sim.load().running, 0);
+}
+
+#[tokio::test]
+async fn each_token_tells_its_made_up_probability() {
+    let sim = sim(SimConfig::default());
+    let request = GenerateRequest {
+        logprobs: Some(3),
+        max_tokens: Some(4),
+        ..text("go")
+    };
+    let stream = sim.generate(request, context()).await.unwrap();
+    let mut tokens = 0;
+    for event in stream.collect::<Vec<_>>().await {
+        if let Event::Delta(delta) = event.unwrap() {
+            tokens += delta.tokens;
+            assert_eq!(delta.logprobs.len(), delta.tokens as usize);
+            let [told] = &delta.logprobs[..] else {
+                panic!("one token at a time");
+            };
+            assert_eq!(told.token, said(&delta).as_bytes());
+            assert_eq!(told.top.len(), 3);
+            assert_eq!(told.top[0].token, told.token);
+            assert!(
+                told.top
+                    .is_sorted_by(|one, next| one.logprob > next.logprob)
+            );
+        }
+    }
+    assert_eq!(tokens, 4);
+}
+
+#[tokio::test]
+async fn an_echoed_prompt_comes_first_and_may_be_all() {
+    let sim = sim(SimConfig::default());
+    for (max_tokens, words) in [(0, 3), (2, 5)] {
+        let request = GenerateRequest {
+            echo: true,
+            logprobs: Some(0),
+            max_tokens: Some(max_tokens),
+            ..text(" once  upon a ")
+        };
+        let stream = sim.generate(request, context()).await.unwrap();
+        let events: Vec<_> = stream.map(Result::unwrap).collect().await;
+        let Event::Delta(echo) = &events[1] else {
+            panic!("{events:?}");
+        };
+        assert_eq!((said(echo), echo.tokens), (" once  upon a ", 0));
+        let tokens: Vec<u8> = echo
+            .logprobs
+            .iter()
+            .flat_map(|told| told.token.clone())
+            .collect();
+        assert_eq!(tokens, b" once  upon a ");
+        assert_eq!(echo.logprobs[0].logprob, None);
+        assert!(echo.logprobs[1..].iter().all(|told| told.logprob.is_some()));
+        let text: String = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Delta(delta) => Some(said(delta)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(text.split_whitespace().count(), words);
+        assert!(matches!(
+            events.last(),
+            Some(Event::Finished { reason: FinishReason::Length, usage }) if usage.completion_tokens == max_tokens
+        ));
+    }
+}
+
+#[tokio::test]
+async fn vectors_have_length_one_and_follow_from_the_text() {
+    let sim = sim(SimConfig {
+        embedding_dimensions: NonZeroUsize::new(16),
+        ..SimConfig::default()
+    });
+    let embed = async |text: &str, dimensions| {
+        let request = EmbedRequest {
+            model: "words".into(),
+            inputs: vec![EmbedInput::Text(text.to_owned())],
+            dimensions,
+            extra: None,
+        };
+        sim.embed(request, context()).await
+    };
+    let embeddings = embed("two words", None).await.unwrap();
+    assert_eq!(embeddings.prompt_tokens, 2);
+    let vector = &embeddings.vectors[0];
+    assert_eq!(vector.len(), 16);
+    let length: f32 = vector.iter().map(|part| part * part).sum();
+    assert!((length - 1.0).abs() < 1e-5, "{length}");
+    assert_eq!(embeddings, embed("two words", None).await.unwrap());
+    assert_ne!(
+        *vector,
+        embed("other words", None).await.unwrap().vectors[0]
+    );
+    assert_eq!(
+        embed("two words", Some(4)).await.unwrap().vectors[0].len(),
+        4
+    );
+    for dimensions in [0, 17] {
+        let error = PublicError::from(embed("two", Some(dimensions)).await.unwrap_err());
+        assert_eq!(error.param.as_deref(), Some("dimensions"));
+    }
+    let none = Sim::new(&SimConfig::default());
+    let request = EmbedRequest {
+        model: "words".into(),
+        inputs: Vec::new(),
+        dimensions: None,
+        extra: None,
+    };
+    let error = none.embed(request, context()).await.unwrap_err();
+    assert!(matches!(error, Error::NoEmbeddings { .. }));
+}
+
+#[tokio::test]
+async fn what_a_formula_cannot_honour_is_refused_by_name() {
+    let sim = sim(SimConfig::default());
+    let chat = Prompt::Chat(vec![ChatMessage::new(ChatRole::User, "hi")]);
+    for (request, param) in [
+        (
+            GenerateRequest {
+                format: Format::JsonObject,
+                ..text("hi")
+            },
+            "response_format",
+        ),
+        (
+            GenerateRequest {
+                echo: true,
+                ..request(chat)
+            },
+            "echo",
+        ),
+        (
+            GenerateRequest {
+                extra: Some(Json(r#"{"audio": {}}"#.to_owned())),
+                ..text("hi")
+            },
+            "audio",
+        ),
+    ] {
+        let error = PublicError::from(sim.generate(request, context()).await.err().unwrap());
+        assert_eq!(error.code, ErrorCode::InvalidRequest);
+        assert_eq!(error.param.as_deref(), Some(param));
+    }
 }

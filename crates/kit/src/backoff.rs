@@ -3,25 +3,28 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-const FIRST: Duration = Duration::from_millis(200);
-const LONGEST: Duration = Duration::from_secs(5);
-
-/// Delays that double, each with jitter so that workers do not come back all at once.
-pub(super) struct Backoff {
+/// Delays that double, each with jitter so that those who failed together do not come back
+/// together.
+#[derive(Clone, Copy, Debug)]
+pub struct Backoff {
     delay: Duration,
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self { delay: FIRST }
-    }
+    longest: Duration,
 }
 
 impl Backoff {
+    /// Delays from `first` up to `longest`.
+    #[must_use]
+    pub const fn new(first: Duration, longest: Duration) -> Self {
+        Self {
+            delay: first,
+            longest,
+        }
+    }
+
     /// The next delay.
     pub fn next_delay(&mut self) -> Duration {
         let delay = jittered(self.delay, RandomState::new().hash_one(()));
-        self.delay = (self.delay * 2).min(LONGEST);
+        self.delay = (self.delay * 2).min(self.longest);
         delay
     }
 }
@@ -36,9 +39,12 @@ fn jittered(delay: Duration, random: u64) -> Duration {
 mod tests {
     use super::*;
 
+    const FIRST: Duration = Duration::from_millis(200);
+    const LONGEST: Duration = Duration::from_secs(5);
+
     #[test]
     fn delays_double_up_to_the_longest() {
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new(FIRST, LONGEST);
         let mut bound = FIRST;
         for _ in 0..8 {
             let delay = backoff.next_delay();

@@ -1,0 +1,75 @@
+//! What arrives at the server.
+
+use fathom_proto::inference::{GenerateRequest, Json, Prompt};
+use fathom_worker::UpstreamConfig;
+use serde_json::json;
+
+use super::server::{Server, good};
+use super::{config, hello, outcome, start};
+
+#[tokio::test]
+async fn unknown_fields_and_configured_headers_arrive_and_counts_are_asked_for() {
+    let mut server = Server::start(good()).await;
+    let config = UpstreamConfig {
+        headers: [("X-Team".to_owned(), "blue".to_owned())].into(),
+        ..config(&server.url())
+    };
+    let request = GenerateRequest {
+        extra: Some(Json(
+            r#"{"thinking":{"type":"disabled"},"stream":false}"#.to_owned(),
+        )),
+        ..hello()
+    };
+    outcome(&start(config).await, request).await.end.unwrap();
+    let received = server.requests.recv().await.unwrap();
+    assert_eq!(
+        received.body,
+        json!({
+            "model": "theirs",
+            "messages": [{"role": "user", "content": "hello"}],
+            "stream": true,
+            "stream_options": {"include_usage": true},
+            "temperature": 0.7,
+            "thinking": {"type": "disabled"},
+        })
+    );
+    let head = received.head;
+    assert!(
+        head.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"),
+        "{head}"
+    );
+    for header in [
+        "x-team: blue\r\n",
+        "x-request-id: req-7\r\n",
+        "content-type: application/json\r\n",
+    ] {
+        assert!(head.contains(header), "{head}");
+    }
+    for header in ["authorization", "accept-encoding"] {
+        assert!(!head.contains(header), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_to_continue_is_sent_as_one() {
+    let mut server = Server::start(good()).await;
+    let prompt = Prompt::Infill {
+        before: "a".to_owned(),
+        after: "c".to_owned(),
+    };
+    let request = GenerateRequest::new("ours".into(), prompt);
+    outcome(&start(config(&server.url())).await, request)
+        .await
+        .end
+        .unwrap();
+    let received = server.requests.recv().await.unwrap();
+    assert!(
+        received
+            .head
+            .starts_with("POST /v1/completions HTTP/1.1\r\n")
+    );
+    assert_eq!(
+        (&received.body["prompt"], &received.body["suffix"]),
+        (&json!("a"), &json!("c"))
+    );
+}
