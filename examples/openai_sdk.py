@@ -1,9 +1,10 @@
-"""The official `openai` package against this server: models, chat, completion, an error.
+"""The official `openai` package against this server: models, chats, completions, an error.
 
 Reads FATHOM_BASE_URL and FATHOM_API_KEY, prints one line a step, and exits 0 only if every
 step held.
 """
 
+import json
 import os
 
 import openai
@@ -73,6 +74,62 @@ def completion():
     return repr(choice.text)
 
 
+def several_answers():
+    answer = client.chat.completions.create(
+        model=MODEL, messages=MESSAGES, max_tokens=8, n=2, seed=7, temperature=1
+    )
+    assert [choice.index for choice in answer.choices] == [0, 1], "there are not two choices"
+    once = client.chat.completions.create(
+        model=MODEL, messages=MESSAGES, max_tokens=8, seed=7, temperature=1
+    )
+    assert answer.usage.prompt_tokens == once.usage.prompt_tokens, "the prompt counts twice"
+    check_usage(answer.usage, 2 * 8)
+    return " / ".join(repr(choice.message.content) for choice in answer.choices)
+
+
+def several_prompts():
+    prompts = ["Once upon a time", "The capital of France is"]
+    chunks = client.completions.create(model=MODEL, prompt=prompts, max_tokens=8, stream=True)
+    texts = ["", ""]
+    for chunk in chunks:
+        for choice in chunk.choices:
+            texts[choice.index] += choice.text
+    assert all(texts), f"a prompt was not continued: {texts}"
+    return " / ".join(map(repr, texts))
+
+
+def logprobs():
+    answer = client.chat.completions.create(
+        model=MODEL, messages=MESSAGES, max_tokens=4, temperature=0, logprobs=True, top_logprobs=3
+    )
+    tokens = answer.choices[0].logprobs.content
+    assert tokens, "no token has a probability"
+    for token in tokens:
+        assert token.logprob <= 0, f"{token.token!r} is more than certain"
+        assert len(token.top_logprobs) == 3, f"{len(token.top_logprobs)} alternatives, not 3"
+    text = b"".join(bytes(token.bytes) for token in tokens).decode(errors="replace")
+    assert answer.choices[0].message.content in text, "the tokens are not those of the text"
+    return ", ".join(f"{token.token!r} {token.logprob:.2f}" for token in tokens)
+
+
+def json_schema():
+    schema = {
+        "type": "object",
+        "properties": {"city": {"enum": ["Paris", "Ulm"]}, "large": {"type": "boolean"}},
+        "required": ["city", "large"],
+        "additionalProperties": False,
+    }
+    answer = client.chat.completions.create(
+        model=MODEL,
+        messages=[{"role": "user", "content": "Name a city."}],
+        max_tokens=64,
+        response_format={"type": "json_schema", "json_schema": {"name": "city", "schema": schema}},
+    )
+    city = json.loads(answer.choices[0].message.content)
+    assert city["city"] in ("Paris", "Ulm") and isinstance(city["large"], bool), f"got {city}"
+    return answer.choices[0].message.content
+
+
 def unknown_model():
     try:
         client.chat.completions.create(model="no-such-model", messages=MESSAGES, max_tokens=1)
@@ -91,5 +148,16 @@ def check_usage(usage, limit):
 
 
 if __name__ == "__main__":
-    for step in (list_models, retrieve_model, chat, chat_stream, completion, unknown_model):
+    for step in (
+        list_models,
+        retrieve_model,
+        chat,
+        chat_stream,
+        completion,
+        several_answers,
+        several_prompts,
+        logprobs,
+        json_schema,
+        unknown_model,
+    ):
         print(f"{step.__name__}: {step()}")

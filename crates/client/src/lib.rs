@@ -12,6 +12,7 @@ mod event_stream;
 
 use fathom_api::chat::{ChatChunk, ChatCompletion, ChatRequest};
 use fathom_api::completions::{Completion, CompletionRequest};
+use fathom_api::embeddings::{EmbeddingList, EmbeddingRequest};
 use fathom_api::models::{Model, ModelList};
 use fathom_api::oauth::TokenResponse;
 use fathom_api::sampling::StreamOptions;
@@ -91,6 +92,17 @@ impl Client {
         });
         let response = send(self.post("/v1/completions").json(&request)).await?;
         Ok(EventStream::new(response))
+    }
+
+    /// Turns texts into vectors.
+    ///
+    /// # Errors
+    /// [`Error`]: the server's refusal, or a broken connection.
+    pub async fn embeddings(
+        &self,
+        request: &EmbeddingRequest,
+    ) -> Result<EmbeddingList<'static>, Error> {
+        read(self.post("/v1/embeddings").json(request)).await
     }
 
     /// Every model.

@@ -11,28 +11,34 @@ use bytes::Bytes;
 use fathom_api::sse::{DONE, write_event};
 use fathom_api::usage::{FinishReason, Usage};
 use fathom_proto::Error;
+use fathom_proto::inference::Delta;
 use futures::{Stream, StreamExt};
 use http::{HeaderValue, header};
 use serde::Serialize;
 
-use crate::error;
-use crate::generation::{Generation, Piece};
+use crate::generation::{Generation, Output};
+use crate::{answer, error};
 
 /// The JSON of an endpoint's events.
 pub trait Events: Send + Unpin + 'static {
-    /// The event before any text, where the dialect has one.
-    fn opening(&self, generation: &Generation) -> Option<Vec<u8>>;
-    /// An event with text.
-    fn text(&self, generation: &Generation, text: &str) -> Vec<u8>;
-    /// The event that says why the generation ended.
-    fn finish(&self, generation: &Generation, reason: FinishReason) -> Vec<u8>;
+    /// The event before anything else of a choice, where the dialect has one.
+    fn opening(&self, generation: &Generation, choice: usize) -> Option<Vec<u8>>;
+    /// An event with something new of a choice.
+    fn delta(&mut self, generation: &Generation, choice: usize, delta: Delta) -> Vec<u8>;
+    /// The event that says why a choice ended.
+    fn finish(&self, generation: &Generation, choice: usize, reason: FinishReason) -> Vec<u8>;
     /// The event with the token counts.
     fn usage(&self, generation: &Generation, usage: Usage) -> Vec<u8>;
 }
 
 /// The answer that streams `generation`, with an event for the counts if the caller asked.
 pub fn response<E: Events>(generation: Generation, events: E, include_usage: bool) -> Response {
-    let opening = events.opening(&generation);
+    let mut opening = Vec::new();
+    for choice in 0..generation.choices() {
+        if let Some(event) = events.opening(&generation, choice) {
+            write_event(&event, &mut opening);
+        }
+    }
     let stream = EventStream {
         generation,
         events,
@@ -61,26 +67,38 @@ struct EventStream<E> {
     generation: Generation,
     events: E,
     include_usage: bool,
-    opening: Option<Vec<u8>>,
+    opening: Vec<u8>,
     ended: bool,
 }
 
 impl<E: Events> EventStream<E> {
-    fn encode(&self, piece: Result<Piece, Error>, out: &mut Vec<u8>) {
-        match piece {
-            Ok(Piece::Text(text)) => write_event(&self.events.text(&self.generation, &text), out),
-            Ok(Piece::End(reason, usage)) => {
-                let reason = finish_reason(reason);
-                write_event(&self.events.finish(&self.generation, reason), out);
+    fn encode(&mut self, output: Result<Output, Error>, out: &mut Vec<u8>) {
+        let generation = &self.generation;
+        match output {
+            Ok(Output::Delta { choice, delta }) => {
+                write_event(&self.events.delta(generation, choice, delta), out);
+            }
+            Ok(Output::Finish {
+                choice,
+                reason,
+                usage,
+            }) => {
+                let reason = answer::finish_reason(reason);
+                write_event(&self.events.finish(generation, choice, reason), out);
+                let Some(usage) = usage else {
+                    return;
+                };
                 if self.include_usage {
-                    let usage = Usage::new(usage.prompt_tokens, usage.completion_tokens);
-                    write_event(&self.events.usage(&self.generation, usage), out);
+                    let usage = answer::usage(usage);
+                    write_event(&self.events.usage(generation, usage), out);
                 }
                 write_event(DONE.as_bytes(), out);
+                self.ended = true;
             }
             Err(error) => {
-                error.log_cause(Some(self.generation.request_id()));
+                error.log_cause(Some(generation.request_id()));
                 write_event(&to_json(&error::body(&error)), out);
+                self.ended = true;
             }
         }
     }
@@ -93,25 +111,16 @@ impl<E: Events> Stream for EventStream<E> {
         if self.ended {
             return Poll::Ready(None);
         }
-        let mut out = Vec::new();
-        if let Some(opening) = self.opening.take() {
-            write_event(&opening, &mut out);
-            return Poll::Ready(Some(Ok(out.into())));
+        if !self.opening.is_empty() {
+            let opening = std::mem::take(&mut self.opening);
+            return Poll::Ready(Some(Ok(opening.into())));
         }
-        let Some(piece) = ready!(self.generation.poll_next_unpin(context)) else {
+        let Some(output) = ready!(self.generation.poll_next_unpin(context)) else {
             self.ended = true;
             return Poll::Ready(None);
         };
-        self.ended = !matches!(piece, Ok(Piece::Text(_)));
-        self.encode(piece, &mut out);
+        let mut out = Vec::new();
+        self.encode(output, &mut out);
         Poll::Ready(Some(Ok(out.into())))
-    }
-}
-
-/// The public name of the reason.
-pub fn finish_reason(reason: fathom_proto::inference::FinishReason) -> FinishReason {
-    match reason {
-        fathom_proto::inference::FinishReason::Stop => FinishReason::Stop,
-        fathom_proto::inference::FinishReason::Length => FinishReason::Length,
     }
 }

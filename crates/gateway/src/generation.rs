@@ -1,109 +1,127 @@
-//! One generation as the gateway sees it: with its deadline, its counts, and an end that is always
-//! told, whatever happens behind.
+//! A request's generations as the gateway sees them: with their deadline, their counts, and an end
+//! that is always told, whatever happens behind.
 
-use std::future::Future;
+mod choices;
+mod counts;
+mod whole;
+
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fathom_proto::id::RequestId;
-use fathom_proto::identity::Scope;
-use fathom_proto::inference::{
-    Event, FinishReason, GenerateRequest, RequestContext, TokenStream, Usage,
-};
+use fathom_proto::inference::{Delta, Event, FinishReason, Piece, Usage};
 use fathom_proto::{Error, ErrorCode};
-use futures::future::BoxFuture;
-use futures::{FutureExt, Stream, StreamExt};
-use tokio::time::{Instant, Sleep};
-use tokio_util::sync::WaitForCancellationFutureOwned;
+use futures::{Stream, StreamExt};
 
+use self::choices::Choices;
+use self::counts::Counts;
 use crate::Gateway;
-use crate::error::model_not_found;
 use crate::identity::Session;
+use crate::lifetime::Lifetime;
 use crate::record::Record;
+use crate::request::FanOut;
 
-/// A running generation: a stream of [`Piece`]s. Dropping it stops the engine.
+pub use whole::WholeChoice;
+
+/// The running generations of one request: a stream of [`Output`]s. Dropping it stops them all.
 pub struct Generation {
     /// What the caller asked for.
     pub model: String,
     /// Seconds since the epoch.
     pub created: u64,
-    stream: TokenStream,
+    /// What an upstream calls its configuration.
+    pub fingerprint: Option<String>,
+    choices: Choices,
+    /// What the first choices yielded while the last ones had not begun; at most their answers.
+    early: VecDeque<(usize, Event)>,
+    unfinished: usize,
+    counts: Counts,
     record: Record,
-    usage: Usage,
-    identity_ended: BoxFuture<'static, Error>,
-    deadline: Pin<Box<Sleep>>,
-    expired: Pin<Box<WaitForCancellationFutureOwned>>,
+    lifetime: Lifetime,
     ended: bool,
 }
 
-/// What a generation yields: text, then one end.
+/// What the generations of a request yield.
 #[derive(Debug, PartialEq)]
-pub enum Piece {
-    /// The next text; never empty.
-    Text(String),
-    /// The generation is complete.
-    End(FinishReason, Usage),
+pub enum Output {
+    /// Something of a choice, never empty.
+    Delta {
+        /// Which choice.
+        choice: usize,
+        /// What is new.
+        delta: Delta,
+    },
+    /// A choice is complete.
+    Finish {
+        /// Which choice.
+        choice: usize,
+        /// Why.
+        reason: FinishReason,
+        /// The counts of all choices, with the last one.
+        usage: Option<Usage>,
+    },
 }
 
 impl Generation {
-    /// Asks the router and waits until a worker has accepted the prompt. From here to its end, the
-    /// generation ends if the caller is not who it was, or may not ask the model any more.
+    /// Asks the router and waits until workers have accepted the prompt of each choice. From here
+    /// to its end, the generation ends if the caller is not who it was, or may not ask the model
+    /// any more.
     pub async fn start(
         gateway: &Gateway,
         session: &Session,
         record: &Record,
-        request: GenerateRequest,
+        asked: FanOut,
     ) -> Result<Self, Error> {
-        session.check(Scope::Inference, Some(&request.model))?;
-        let deadline = Instant::now() + gateway.config.request_timeout;
-        let mut expired = Box::pin(gateway.shutdown.expired_token().cancelled_owned());
-        let context = RequestContext {
-            request_id: record.id().clone(),
-            tenant: session.principal().tenant.clone(),
-            deadline: Some(deadline),
-        };
-        let model = request.model.clone();
-        let ended = session.clone().ended(Scope::Inference, Some(model.clone()));
-        let mut identity_ended = ended.boxed();
+        let FanOut {
+            model,
+            requests,
+            per_prompt,
+        } = asked;
+        let mut lifetime = Lifetime::begin(gateway, session, &model)?;
+        let context = lifetime.context(session, record);
+        let count = requests.len();
+        let mut counts = Counts::new(count, per_prompt);
+        let mut early = VecDeque::new();
+        let mut fingerprint = None;
         let begin = async {
-            let mut stream = gateway.inference.generate(request, context).await?;
-            match stream.next().await {
-                Some(Ok(Event::Started { prompt_tokens })) => Ok((stream, prompt_tokens)),
-                Some(Err(error)) => Err(error),
-                Some(Ok(_)) | None => Err(Error::new(
-                    ErrorCode::WorkerFailed,
-                    "the worker did not begin as it should",
-                )),
+            let mut choices = Choices::ask(&gateway.inference, requests, context).await?;
+            let mut begun = 0;
+            while begun < count {
+                let Some((choice, event)) = choices.next().await else {
+                    return Err(choices::did_not_begin());
+                };
+                match event? {
+                    Event::Started {
+                        prompt_tokens,
+                        cached_tokens,
+                        fingerprint: name,
+                    } => {
+                        begun += 1;
+                        fingerprint = fingerprint.take().or(name);
+                        counts.begin(choice, prompt_tokens, cached_tokens);
+                    }
+                    event => early.push_back((choice, event)),
+                }
             }
+            Ok(choices)
         };
-        let (stream, prompt_tokens) = tokio::select! {
-            biased;
-            error = &mut identity_ended => return Err(error),
-            begun = begin => begun.map_err(|error| match error.code {
-                ErrorCode::ModelNotFound => model_not_found(&model),
-                _ => error,
-            })?,
-            () = tokio::time::sleep_until(deadline) => return Err(deadline_exceeded()),
-            () = &mut expired => return Err(shutting_down()),
-        };
-        let usage = Usage {
-            prompt_tokens,
-            completion_tokens: 0,
-        };
+        let choices = lifetime.run(begin).await?;
         record.set_model(model.clone());
-        record.set_usage(usage);
+        record.set_usage(counts.sum());
         Ok(Self {
             model: model.to_string(),
             created: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |time| time.as_secs()),
-            stream,
+            fingerprint,
+            choices,
+            early,
+            unfinished: count,
+            counts,
             record: record.clone(),
-            usage,
-            identity_ended,
-            deadline: Box::pin(tokio::time::sleep_until(deadline)),
-            expired,
+            lifetime,
             ended: false,
         })
     }
@@ -113,74 +131,98 @@ impl Generation {
         self.record.id()
     }
 
-    /// Waits for all of it.
-    pub async fn whole(mut self) -> Result<(String, FinishReason, Usage), Error> {
-        let mut answer = String::new();
-        while let Some(piece) = self.next().await {
-            match piece? {
-                Piece::Text(text) => answer.push_str(&text),
-                Piece::End(reason, usage) => return Ok((answer, reason, usage)),
-            }
-        }
-        Err(truncated())
+    /// How many choices there are.
+    pub fn choices(&self) -> usize {
+        self.counts.choices()
     }
 
-    fn event(&mut self, event: Event) -> Option<Result<Piece, Error>> {
+    fn event(&mut self, choice: usize, event: Event) -> Option<Output> {
         match event {
             Event::Started { .. } => None,
-            Event::Delta { text, tokens } => {
-                self.usage.completion_tokens = self.usage.completion_tokens.saturating_add(tokens);
-                self.record.set_usage(self.usage);
-                if text.is_empty() {
+            Event::Delta(delta) => {
+                self.counts.delta(choice, &delta);
+                self.record.set_usage(self.counts.sum());
+                if is_empty(&delta) {
                     return None;
                 }
                 self.record.token();
-                Some(Ok(Piece::Text(text)))
+                Some(Output::Delta { choice, delta })
             }
             Event::Finished { reason, usage } => {
-                self.record.set_usage(usage);
-                Some(Ok(Piece::End(reason, usage)))
+                self.counts.finish(choice, usage);
+                self.record.set_usage(self.counts.sum());
+                self.unfinished = self.unfinished.saturating_sub(1);
+                Some(Output::Finish {
+                    choice,
+                    reason,
+                    usage: (self.unfinished == 0).then(|| self.counts.sum()),
+                })
             }
         }
+    }
+
+    /// The next event, of whichever choice has one.
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Result<(usize, Event), Error>> {
+        if let Some(early) = self.early.pop_front() {
+            return Poll::Ready(Ok(early));
+        }
+        self.choices
+            .poll_next_unpin(context)
+            .map(|next| match next {
+                Some((choice, event)) => event.map(|event| (choice, event)),
+                None => Err(truncated()),
+            })
     }
 }
 
 impl Stream for Generation {
-    type Item = Result<Piece, Error>;
+    type Item = Result<Output, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         if this.ended {
             return Poll::Ready(None);
         }
-        let piece = loop {
+        let output = loop {
             // A reader that is slow has always something waiting, so who it is comes first.
-            if let Poll::Ready(error) = this.identity_ended.poll_unpin(context) {
+            if let Poll::Ready(error) = this.lifetime.poll_caller_ended(context) {
                 break Err(error);
             }
             // The engine comes next: what is there already is not lost to a deadline.
-            match this.stream.poll_next_unpin(context) {
-                Poll::Ready(Some(Ok(event))) => match this.event(event) {
-                    Some(piece) => break piece,
+            match this.poll_event(context) {
+                Poll::Ready(Ok((choice, event))) => match this.event(choice, event) {
+                    Some(output) => break Ok(output),
                     None => continue,
                 },
-                Poll::Ready(Some(Err(error))) => break Err(error),
-                Poll::Ready(None) => break Err(truncated()),
+                Poll::Ready(Err(error)) => break Err(error),
                 Poll::Pending => {}
             }
-            if this.deadline.as_mut().poll(context).is_ready() {
-                break Err(deadline_exceeded());
-            }
-            if this.expired.as_mut().poll(context).is_ready() {
-                break Err(shutting_down());
+            if let Poll::Ready(error) = this.lifetime.poll_time_over(context) {
+                break Err(error);
             }
             return Poll::Pending;
         };
-        if let Err(error) = &piece {
+        if let Err(error) = &output {
             this.record.set_error(error.code);
         }
-        this.ended = !matches!(piece, Ok(Piece::Text(_)));
-        Poll::Ready(Some(piece))
+        this.ended = match &output {
+            Ok(Output::Delta { .. }) => false,
+            Ok(Output::Finish { usage, .. }) => usage.is_some(),
+            Err(_) => true,
+        };
+        if this.ended {
+            // One that failed takes the others with it, at once and not when the reader is done.
+            this.choices.stop();
+        }
+        Poll::Ready(Some(output))
+    }
+}
+
+/// Whether nobody would miss it.
+fn is_empty(delta: &Delta) -> bool {
+    match &delta.piece {
+        Piece::Text(text) | Piece::Reasoning(text) => text.is_empty() && delta.logprobs.is_empty(),
+        Piece::ToolCall(_) => false,
     }
 }
 
@@ -188,19 +230,5 @@ fn truncated() -> Error {
     Error::new(
         ErrorCode::WorkerFailed,
         "the worker stopped before the answer was complete",
-    )
-}
-
-fn deadline_exceeded() -> Error {
-    Error::new(
-        ErrorCode::DeadlineExceeded,
-        "the request took longer than this server allows",
-    )
-}
-
-fn shutting_down() -> Error {
-    Error::new(
-        ErrorCode::ShuttingDown,
-        "this server is going down; send the request again",
     )
 }

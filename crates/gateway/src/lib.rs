@@ -7,8 +7,10 @@
 //! - [`routes`]: the table of routes, each with the policy that guards it; a file per endpoint
 //! - [`policy`]: who may call a route
 //! - [`identity`]: who calls, without asking auth each time
-//! - [`generation`]: one generation with its deadline, its counts and its end
+//! - [`lifetime`]: what ends a request from outside
+//! - [`generation`]: a request's generations with their counts and their end
 //! - [`request`]: checks a request's fields and makes the domain's request of them
+//! - [`answer`]: what is generated, in the words of the public API
 //! - [`json`]: reads a JSON body, and says where it is wrong
 //! - [`event_stream`]: a generation as server-sent events
 //! - [`record`]: the id of a request, its log line and its metrics
@@ -25,12 +27,14 @@ use fathom_proto::inference::Inference;
 use fathom_proto::{Error, ErrorCode};
 use tokio::time::timeout;
 
+mod answer;
 pub mod config;
 mod error;
 mod event_stream;
 mod generation;
 pub mod identity;
 mod json;
+mod lifetime;
 pub mod metrics;
 mod policy;
 mod record;

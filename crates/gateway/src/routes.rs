@@ -3,6 +3,7 @@
 mod admin;
 mod chat;
 mod completions;
+mod embeddings;
 mod models;
 mod oauth;
 mod stream;
@@ -37,6 +38,8 @@ fn table() -> Vec<Route> {
         ("/chat/completions", inference, post(chat::create)),
         ("/v1/completions", inference, post(completions::create)),
         ("/completions", inference, post(completions::create)),
+        ("/v1/embeddings", inference, post(embeddings::create)),
+        ("/embeddings", inference, post(embeddings::create)),
         ("/v1/models", models, get(models::list)),
         ("/models", models, get(models::list)),
         ("/v1/models/{id}", models, get(models::retrieve)),

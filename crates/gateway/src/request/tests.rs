@@ -1,92 +1,208 @@
-use fathom_proto::ErrorCode;
-use serde_json::json;
+mod bounds;
+
+use fathom_api::completions::CompletionRequest;
+use fathom_proto::inference::{
+    ChatMessage, ChatRole, Format, GenerateRequest, LogitBias, Prompt, ToolChoice,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use super::*;
 
-fn chat(fields: Value) -> Result<GenerateRequest, fathom_proto::Error> {
-    let mut request = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+fn chat(fields: Value) -> Result<FanOut, fathom_proto::Error> {
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+    from_chat(with(body, fields), &Config::default()).map_err(|error| error.0)
+}
+
+fn completion(fields: Value) -> Result<FanOut, fathom_proto::Error> {
+    let body = json!({"model": "m", "prompt": "hi"});
+    from_completion(with(body, fields), &Config::default()).map_err(|error| error.0)
+}
+
+fn socket(fields: Value) -> Result<FanOut, fathom_proto::Error> {
+    let body = json!({"model": "m", "prompt": "hi"});
+    from_stream(with(body, fields), &Config::default()).map_err(|error| error.0)
+}
+
+fn with<T: DeserializeOwned>(mut body: Value, fields: Value) -> T {
     for (name, value) in fields.as_object().unwrap() {
-        request[name] = value.clone();
+        body[name] = value.clone();
     }
-    from_chat(serde_json::from_value(request).unwrap(), &Config::default()).map_err(|error| error.0)
+    serde_json::from_value(body).unwrap()
 }
 
-#[track_caller]
-fn refused(fields: Value, param: &str) {
-    let error = chat(fields).err().expect("must be refused");
-    assert_eq!(error.code, ErrorCode::InvalidRequest);
-    assert_eq!(error.param.as_deref(), Some(param), "{}", error.message);
+/// The one request that a public one makes.
+fn one(asked: Result<FanOut, fathom_proto::Error>) -> GenerateRequest {
+    let mut requests = asked.unwrap().requests;
+    assert_eq!(requests.len(), 1);
+    requests.remove(0)
 }
 
-#[test]
-fn a_value_out_of_its_range_is_refused_by_name() {
-    refused(json!({"temperature": 2.1}), "temperature");
-    refused(json!({"temperature": -0.1}), "temperature");
-    refused(json!({"top_p": 0}), "top_p");
-    refused(json!({"top_p": 1.5}), "top_p");
-    refused(json!({"frequency_penalty": 3}), "frequency_penalty");
-    refused(json!({"presence_penalty": -2.5}), "presence_penalty");
-    refused(json!({"max_tokens": 0}), "max_tokens");
-    refused(json!({"max_completion_tokens": 0}), "max_completion_tokens");
-    refused(json!({"stop": vec!["a"; 17]}), "stop");
-    refused(json!({"stop": ""}), "stop");
-    refused(json!({"model": ""}), "model");
-    refused(json!({"messages": []}), "messages");
-    refused(
-        json!({"messages": [{"role": "robot", "content": "x"}]}),
-        "messages[0].role",
-    );
-}
-
-#[test]
-fn a_field_that_no_engine_honours_is_refused_and_not_dropped() {
-    refused(json!({"n": 2}), "n");
-    refused(json!({"logprobs": true}), "logprobs");
-    refused(json!({"tools": [{"type": "function"}]}), "tools");
-    refused(
-        json!({"response_format": {"type": "json_object"}}),
-        "response_format",
-    );
-    refused(json!({"logit_bias": {"5": 1}}), "logit_bias");
-    let tool_calls = json!([{"role": "assistant", "content": null, "tool_calls": [{}]}]);
-    refused(json!({"messages": tool_calls}), "messages[0].tool_calls");
-    let image = json!([{"type": "image_url", "image_url": {"url": "http://127.0.0.1/"}}]);
-    refused(
-        json!({"messages": [{"role": "user", "content": image}]}),
-        "messages[0].content[0]",
-    );
+/// The first turn of a chat.
+fn turn(message: Value) -> ChatMessage {
+    match one(chat(json!({"messages": [message]}))).prompt {
+        Prompt::Chat(turns) => turns.into_iter().next().unwrap(),
+        _ => panic!("a chat"),
+    }
 }
 
 #[test]
 fn values_that_ask_for_nothing_pass() {
-    let fields = json!({
+    let request = one(chat(json!({
         "n": 1, "logprobs": false, "tools": [], "tool_choice": "none", "logit_bias": {},
-        "response_format": {"type": "text"}, "stop": null, "user": "u", "metadata": {},
-        "service_tier": "auto", "store": false, "parallel_tool_calls": true, "seed": null,
-    });
-    assert!(chat(fields).is_ok());
+        "response_format": {"type": "text"}, "stop": null, "top_logprobs": 0, "top_k": 0,
+        "parallel_tool_calls": true, "seed": null, "functions": null, "audio": null,
+    })));
+    assert!(request.tools.is_none() && request.extra.is_none() && request.logprobs.is_none());
+    assert_eq!(request.sampling.top_k, None);
+    let request = one(completion(
+        json!({"best_of": 1, "echo": false, "suffix": ""}),
+    ));
+    assert!(request.prompt == Prompt::Text("hi".to_owned()) && !request.echo);
 }
 
 #[test]
 fn absent_fields_get_the_configured_defaults() {
-    let request = chat(json!({})).unwrap();
+    let request = one(chat(json!({})));
     assert_eq!(request.sampling.temperature, 0.7);
     assert_eq!(request.max_tokens, Some(4096));
-    let completion = json!({"model": "m", "prompt": "hi"});
-    let request = from_completion(
-        serde_json::from_value(completion).unwrap(),
-        &Config::default(),
-    );
-    assert_eq!(request.unwrap().max_tokens, Some(16));
+    assert_eq!(one(completion(json!({}))).max_tokens, Some(16));
+}
+
+#[test]
+fn sampling_and_logprobs_reach_the_engine() {
+    let request = one(chat(json!({
+        "top_k": 40, "min_p": 0.05, "logit_bias": {"50256": -100, "7": 1.5},
+        "logprobs": true, "top_logprobs": 5,
+    })));
+    assert_eq!(request.sampling.top_k, Some(40));
+    assert_eq!(request.sampling.min_p, 0.05);
+    let mut biases = request.sampling.logit_bias;
+    biases.sort_by_key(|bias| bias.token);
+    let bias = |token, bias| LogitBias { token, bias };
+    assert_eq!(biases, [bias(7, 1.5), bias(50256, -100.0)]);
+    assert_eq!(request.logprobs, Some(5));
+    assert_eq!(one(chat(json!({"logprobs": true}))).logprobs, Some(0));
+    assert_eq!(one(completion(json!({"logprobs": 0}))).logprobs, Some(0));
+}
+
+#[test]
+fn the_properties_of_a_schema_keep_their_order() {
+    let schema = r#"{"type":"object","properties":{"z":{"type":"string"},"a":{"type":"number"}}}"#;
+    let value: Value = serde_json::from_str(schema).unwrap();
+    let format = json!({"type": "json_schema", "json_schema": {
+        "name": "answer", "strict": true, "schema": value,
+    }});
+    let function = json!({"name": "f", "description": "d", "parameters": value});
+    let request = one(chat(json!({
+        "response_format": format, "tools": [{"type": "function", "function": function}],
+        "tool_choice": {"type": "function", "function": {"name": "f"}},
+        "parallel_tool_calls": false,
+    })));
+    let expected = Format::JsonSchema {
+        name: "answer".to_owned(),
+        schema: Json(schema.to_owned()),
+        strict: Some(true),
+    };
+    assert!(request.format == expected);
+    let tools = request.tools.unwrap();
+    assert!(tools.functions[0].parameters == Some(Json(schema.to_owned())));
+    assert_eq!(tools.functions[0].description.as_deref(), Some("d"));
+    assert_eq!(tools.choice, ToolChoice::Named("f".to_owned()));
+    assert!(!tools.parallel);
+}
+
+#[test]
+fn fields_that_are_not_known_pass_through_as_they_are() {
+    let fields =
+        r#"{"thinking":{"type":"enabled"},"audio":null,"a":[1,2.5,"x"],"Z":18446744073709551615}"#;
+    let expected = Some(Json(fields.to_owned()));
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"prompt":"hi","#;
+    let body = format!("{body}{}", &fields[1..]);
+    let parsed = crate::json::parse(body.replacen(r#","prompt":"hi""#, "", 1).as_bytes());
+    let request = from_chat(parsed.unwrap(), &Config::default());
+    assert!(one(request.map_err(|error| error.0)).extra == expected);
+    let body = body.replacen(r#""messages":[{"role":"user","content":"hi"}],"#, "", 1);
+    let parsed: CompletionRequest = crate::json::parse(body.as_bytes()).unwrap();
+    let request = from_completion(parsed, &Config::default());
+    assert!(one(request.map_err(|error| error.0)).extra == expected);
 }
 
 #[test]
 fn text_parts_are_joined_and_a_developer_is_a_system() {
     let parts = json!([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]);
-    let request = chat(json!({"messages": [{"role": "developer", "content": parts}]})).unwrap();
-    let Prompt::Chat(turns) = request.prompt else {
-        panic!("a chat")
+    let turn = turn(json!({"role": "developer", "content": parts}));
+    assert_eq!(turn.role, ChatRole::System);
+    assert_eq!(turn.content, "ab");
+    assert!(turn.parts.is_none());
+}
+
+#[test]
+fn parts_and_fields_of_a_message_that_are_not_known_pass_through() {
+    let parts = r#"[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"u","detail":"low"}}]"#;
+    let content: Value = serde_json::from_str(parts).unwrap();
+    let turn = turn(json!({"role": "user", "content": content, "z": 1, "cache": {"b": 1, "a": 2}}));
+    assert!(turn.parts == Some(Json(parts.to_owned())));
+    assert!(turn.extra == Some(Json(r#"{"z":1,"cache":{"b":1,"a":2}}"#.to_owned())));
+    assert_eq!(turn.content, "");
+}
+
+/// As SDKs send an answer back, `null`s included.
+#[test]
+fn turns_with_calls_and_their_results_reach_the_engine() {
+    let assistant = turn(json!({
+        "role": "assistant", "content": null, "refusal": null, "audio": null,
+        "reasoning_content": "hm", "tool_calls": [
+            {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{\"a\": 1}"}},
+        ],
+    }));
+    assert_eq!(assistant.reasoning.as_deref(), Some("hm"));
+    assert!(assistant.extra.is_none());
+    let call = &assistant.tool_calls[0];
+    assert_eq!(
+        (&*call.id, &*call.name, &*call.arguments),
+        ("1", "f", "{\"a\": 1}")
+    );
+    let result = turn(json!({"role": "tool", "tool_call_id": "1", "content": "5"}));
+    assert_eq!(result.role, ChatRole::Tool);
+    assert_eq!(result.tool_call_id.as_deref(), Some("1"));
+}
+
+#[test]
+fn each_choice_has_a_seed_of_its_own_that_is_the_same_again() {
+    let seeds = |asked: Result<FanOut, fathom_proto::Error>| -> Vec<Option<u64>> {
+        let requests = asked.unwrap().requests.into_iter();
+        requests.map(|request| request.sampling.seed).collect()
     };
-    assert_eq!(turns[0].role, ChatRole::System);
-    assert_eq!(turns[0].content, "ab");
+    assert_eq!(
+        seeds(chat(json!({"n": 3, "seed": -2}))),
+        [Some(u64::MAX - 1), Some(u64::MAX), Some(0)]
+    );
+    assert_eq!(seeds(chat(json!({"n": 2}))), [None, None]);
+    let prompts = json!({"prompt": ["a", "b"], "n": 2, "seed": 5});
+    assert_eq!(seeds(completion(prompts)), [5, 6, 5, 6].map(Some));
+}
+
+#[test]
+fn a_prompt_has_every_form() {
+    let prompts = |fields: Value| -> Vec<Prompt> {
+        let requests = completion(fields).unwrap().requests.into_iter();
+        requests.map(|request| request.prompt).collect()
+    };
+    let text = |text: &str| Prompt::Text(text.to_owned());
+    let infill = |before: &str| Prompt::Infill {
+        before: before.to_owned(),
+        after: "end".to_owned(),
+    };
+    assert!(prompts(json!({"prompt": ["a", "b"]})) == [text("a"), text("b")]);
+    assert!(prompts(json!({"prompt": [1, 2]})) == [Prompt::Tokens(vec![1, 2])]);
+    assert!(
+        prompts(json!({"prompt": [[1], [2, 3]]}))
+            == [Prompt::Tokens(vec![1]), Prompt::Tokens(vec![2, 3])]
+    );
+    assert!(prompts(json!({"prompt": ["a", "b"], "suffix": "end"})) == [infill("a"), infill("b")]);
+    let echoed = one(completion(
+        json!({"echo": true, "max_tokens": 0, "logprobs": 1}),
+    ));
+    assert!(echoed.echo && echoed.max_tokens == Some(0));
 }

@@ -1,20 +1,21 @@
 //! `POST /v1/completions`
 
+mod events;
+
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, extract::State};
 use fathom_api::completions::{Choice, Completion, CompletionRequest};
-use fathom_api::usage::{FinishReason, Usage};
 
-use crate::Gateway;
+use self::events::CompletionEvents;
+use crate::answer::{self, choice_index, logprobs};
 use crate::error::ApiError;
-use crate::event_stream::{self, Events, finish_reason, to_json};
-use crate::generation::Generation;
+use crate::generation::{Generation, WholeChoice};
 use crate::identity::Session;
 use crate::json::Json;
 use crate::record::Record;
-use crate::request;
+use crate::{Gateway, event_stream, request};
 
-/// Continues a text.
+/// Continues texts.
 pub async fn create(
     State(gateway): State<Gateway>,
     Extension(session): Extension<Session>,
@@ -23,76 +24,41 @@ pub async fn create(
 ) -> Result<Response, ApiError> {
     let stream = request.stream.unwrap_or(false);
     let include_usage = request.stream_options.unwrap_or_default().include_usage;
-    let request = request::from_completion(request, &gateway.config)?;
-    let generation = Generation::start(&gateway, &session, &record, request).await?;
+    let logprobs = request.logprobs.is_some();
+    let asked = request::from_completion(request, &gateway.config)?;
+    let generation = Generation::start(&gateway, &session, &record, asked).await?;
     let id = format!("cmpl-{}", generation.request_id());
     if stream {
-        let events = CompletionEvents { id, include_usage };
+        let events = CompletionEvents::new(id, include_usage, generation.choices());
         return Ok(event_stream::response(generation, events, include_usage));
     }
     let model = generation.model.clone();
+    let fingerprint = generation.fingerprint.clone();
     let created = generation.created;
-    let (text, reason, usage) = generation.whole().await?;
+    let whole = generation.whole().await?;
+    let choices = whole.choices.into_iter().enumerate();
     let answer = Completion {
         id: id.into(),
         object: "text_completion".into(),
         created,
         model: model.into(),
-        choices: vec![choice(&text, Some(finish_reason(reason)))],
-        usage: Some(Some(Usage::new(
-            usage.prompt_tokens,
-            usage.completion_tokens,
-        ))),
+        system_fingerprint: fingerprint.map(Into::into),
+        choices: choices
+            .map(|(index, whole)| choice(index, whole, logprobs))
+            .collect(),
+        usage: Some(Some(answer::usage(whole.usage))),
     };
     Ok(axum::Json(answer).into_response())
 }
 
-fn choice(text: &str, finish_reason: Option<FinishReason>) -> Choice<'_> {
+fn choice(index: usize, whole: WholeChoice, logprobs: bool) -> Choice<'static> {
+    // A text has no thoughts; what an upstream takes for some is part of it.
+    let mut tokens = whole.reasoning_logprobs;
+    tokens.extend(whole.logprobs);
     Choice {
-        index: 0,
-        text: text.into(),
-        logprobs: None,
-        finish_reason,
-    }
-}
-
-struct CompletionEvents {
-    id: String,
-    include_usage: bool,
-}
-
-impl CompletionEvents {
-    fn event(
-        &self,
-        generation: &Generation,
-        choice: Option<Choice<'_>>,
-        usage: Option<Usage>,
-    ) -> Vec<u8> {
-        to_json(&Completion {
-            id: self.id.as_str().into(),
-            object: "text_completion".into(),
-            created: generation.created,
-            model: generation.model.as_str().into(),
-            choices: choice.into_iter().collect(),
-            usage: self.include_usage.then_some(usage),
-        })
-    }
-}
-
-impl Events for CompletionEvents {
-    fn opening(&self, _: &Generation) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn text(&self, generation: &Generation, text: &str) -> Vec<u8> {
-        self.event(generation, Some(choice(text, None)), None)
-    }
-
-    fn finish(&self, generation: &Generation, reason: FinishReason) -> Vec<u8> {
-        self.event(generation, Some(choice("", Some(reason))), None)
-    }
-
-    fn usage(&self, generation: &Generation, usage: Usage) -> Vec<u8> {
-        self.event(generation, None, Some(usage))
+        index: choice_index(index),
+        text: (whole.reasoning + &whole.text).into(),
+        logprobs: logprobs.then(|| logprobs::of_completion(tokens, &mut 0)),
+        finish_reason: Some(answer::finish_reason(whole.reason)),
     }
 }

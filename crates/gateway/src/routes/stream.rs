@@ -13,8 +13,8 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::{IntoResponse, Response};
 use fathom_api::stream::{ClientMessage, ServerMessage, StreamRequest};
-use fathom_api::usage::Usage;
 use fathom_proto::identity::Scope;
+use fathom_proto::inference::Piece;
 use fathom_proto::{Error, ErrorCode};
 use futures::StreamExt;
 use http::{HeaderMap, header};
@@ -22,12 +22,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::Gateway;
 use crate::error::{self, ApiError};
-use crate::event_stream::{finish_reason, to_json};
-use crate::generation::{Generation, Piece};
+use crate::event_stream::to_json;
+use crate::generation::{Generation, Output};
 use crate::identity::Session;
 use crate::policy::{Denied, authenticate, bearer, strip_bearer};
 use crate::record::{Ending, Record};
-use crate::{json, request};
+use crate::{answer, json, request};
 
 /// How long a client gets to answer our close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -146,7 +146,7 @@ impl Exchange {
                 return Err(invalid("`auth` was sent already; send `request`"));
             }
         };
-        self.generate(&session, request).await
+        self.generate(&session, *request).await
     }
 
     async fn authenticate(&mut self, deadline: Instant) -> Result<Session, Break> {
@@ -177,25 +177,24 @@ impl Exchange {
             interrupted = self.interruption() => return Err(interrupted),
         };
         loop {
-            let piece = tokio::select! {
-                piece = generation.next() => piece,
+            let output = tokio::select! {
+                output = generation.next() => output,
                 interrupted = self.interruption() => return Err(interrupted),
             };
-            match piece {
-                Some(Ok(Piece::Text(text))) => {
-                    let content = text.into();
-                    let message = ServerMessage::Response { content };
+            match output {
+                Some(Ok(Output::Delta { delta, .. })) => {
+                    let Some(message) = message(delta.piece) else {
+                        continue;
+                    };
                     tokio::select! {
                         sent = self.send(&message) => sent?,
                         error = &mut shut_out => return Err(Break::Failed(error)),
                     }
                 }
-                Some(Ok(Piece::End(reason, usage))) => {
-                    let usage = Usage::new(usage.prompt_tokens, usage.completion_tokens);
-                    let finish_reason = finish_reason(reason);
+                Some(Ok(Output::Finish { reason, usage, .. })) => {
                     self.send(&ServerMessage::Done {
-                        usage,
-                        finish_reason,
+                        usage: answer::usage(usage.unwrap_or_default()),
+                        finish_reason: answer::finish_reason(reason),
                     })
                     .await?;
                     return Ok(());
@@ -259,6 +258,19 @@ impl Exchange {
         };
         // A client that does not answer loses nothing but this courtesy.
         let _ = timeout(CLOSE_TIMEOUT, closed).await;
+    }
+}
+
+/// What a socket says of a piece; what it has no message for cannot be asked for.
+fn message(piece: Piece) -> Option<ServerMessage<'static>> {
+    match piece {
+        Piece::Text(text) => Some(ServerMessage::Response {
+            content: text.into(),
+        }),
+        Piece::Reasoning(text) => Some(ServerMessage::Reasoning {
+            content: text.into(),
+        }),
+        Piece::ToolCall(_) => None,
     }
 }
 

@@ -3,7 +3,9 @@
 mod admin;
 mod answers;
 mod broken_streams;
+mod embeddings;
 mod fakes;
+mod fan_out;
 mod guard;
 mod identities;
 mod models;
@@ -38,7 +40,8 @@ impl Answer {
     #[track_caller]
     fn error_code(&self) -> String {
         let error = &self.json()["error"];
-        let keys: Vec<_> = error.as_object().unwrap().keys().cloned().collect();
+        let mut keys: Vec<_> = error.as_object().unwrap().keys().cloned().collect();
+        keys.sort();
         assert_eq!(keys, ["code", "message", "param", "type"]);
         assert!(self.headers.contains_key("x-request-id"));
         error["code"].as_str().unwrap().to_owned()

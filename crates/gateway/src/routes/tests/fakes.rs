@@ -5,9 +5,14 @@ use std::time::Duration;
 
 use fathom_kit::shutdown::Shutdown;
 use fathom_proto::catalog::{Catalog, Model};
-use fathom_proto::inference::{Event, GenerateRequest, Inference, RequestContext, TokenStream};
+use fathom_proto::inference::{
+    Delta, EmbedRequest, Embeddings, Event, FinishReason, GenerateRequest, Inference, Piece,
+    RequestContext, TokenStream, Usage,
+};
 use fathom_proto::{Error, ErrorCode};
+use tokio::sync::mpsc;
 use tokio::task::yield_now;
+use tokio::time::timeout;
 
 use super::admin::fake::FakeAdministration;
 use crate::identity::fake::FakeAuth;
@@ -16,13 +21,33 @@ use crate::{Config, Gateway, Identities};
 type Events = Vec<Result<Event, ErrorCode>>;
 
 pub fn started(prompt_tokens: u32) -> Result<Event, ErrorCode> {
-    Ok(Event::Started { prompt_tokens })
+    Ok(Event::Started {
+        prompt_tokens,
+        cached_tokens: 0,
+        fingerprint: None,
+    })
 }
 
 pub fn delta(text: &str, tokens: u32) -> Result<Event, ErrorCode> {
-    Ok(Event::Delta {
-        text: text.to_owned(),
+    piece(Piece::Text(text.to_owned()), tokens)
+}
+
+pub fn piece(piece: Piece, tokens: u32) -> Result<Event, ErrorCode> {
+    Ok(Event::Delta(Delta {
+        piece,
         tokens,
+        logprobs: Vec::new(),
+    }))
+}
+
+pub fn finished(prompt_tokens: u32, completion_tokens: u32) -> Result<Event, ErrorCode> {
+    Ok(Event::Finished {
+        reason: FinishReason::Stop,
+        usage: Usage {
+            prompt_tokens,
+            completion_tokens,
+            ..Usage::default()
+        },
     })
 }
 
@@ -34,6 +59,17 @@ pub fn gateway() -> Gateway {
 /// A gateway whose engine yields `events`, once.
 pub fn gateway_with(events: Events) -> Gateway {
     over(FakeAuth::new(), Scripted(Mutex::new(Some(events))))
+}
+
+/// A gateway whose engine does as the test says, call by call.
+pub fn steered() -> (Gateway, mpsc::Receiver<Call>) {
+    let (calls, asked) = mpsc::channel(64);
+    (over(FakeAuth::new(), Steered(calls)), asked)
+}
+
+/// A gateway whose engine answers with these vectors.
+pub fn embedding(vectors: Vec<Vec<f32>>) -> Gateway {
+    over(FakeAuth::new(), Embedding(vectors))
 }
 
 /// A gateway whose engine begins and never goes on.
@@ -79,6 +115,84 @@ impl Inference for Scripted {
             .map(|event| event.map_err(|code| Error::new(code, "scripted")));
         Ok(Box::pin(futures::stream::iter(events)))
     }
+
+    async fn embed(&self, _: EmbedRequest, _: RequestContext) -> Result<Embeddings, Error> {
+        Err(unasked())
+    }
+}
+
+/// One call of the engine, for the test to answer.
+pub struct Call {
+    /// What it is asked.
+    pub request: GenerateRequest,
+    events: mpsc::Sender<Result<Event, Error>>,
+}
+
+impl Call {
+    pub async fn tell(&self, event: Result<Event, ErrorCode>) {
+        let event = event.map_err(|code| Error::new(code, "steered"));
+        assert!(self.events.send(event).await.is_ok(), "nobody listens");
+    }
+
+    /// Whether something that was told is not read yet.
+    pub fn is_waiting(&self) -> bool {
+        self.events.capacity() < self.events.max_capacity()
+    }
+
+    /// Waits until nobody wants the answer any more.
+    pub async fn dropped(&self) {
+        let closed = timeout(Duration::from_secs(5), self.events.closed());
+        closed.await.expect("the call goes on");
+    }
+}
+
+struct Steered(mpsc::Sender<Call>);
+
+#[tonic::async_trait]
+impl Inference for Steered {
+    async fn generate(
+        &self,
+        request: GenerateRequest,
+        _: RequestContext,
+    ) -> Result<TokenStream, Error> {
+        let (events, mut told) = mpsc::channel(64);
+        self.0.send(Call { request, events }).await.unwrap();
+        Ok(Box::pin(futures::stream::poll_fn(move |context| {
+            told.poll_recv(context)
+        })))
+    }
+
+    async fn embed(&self, _: EmbedRequest, _: RequestContext) -> Result<Embeddings, Error> {
+        Err(unasked())
+    }
+}
+
+struct Embedding(Vec<Vec<f32>>);
+
+#[tonic::async_trait]
+impl Inference for Embedding {
+    async fn generate(&self, _: GenerateRequest, _: RequestContext) -> Result<TokenStream, Error> {
+        Err(unasked())
+    }
+
+    async fn embed(&self, ask: EmbedRequest, _: RequestContext) -> Result<Embeddings, Error> {
+        if ask.model.as_str() == "unknown" {
+            return Err(unknown());
+        }
+        Ok(Embeddings {
+            vectors: self.0.clone(),
+            prompt_tokens: 5,
+        })
+    }
+}
+
+/// What a fake answers that is there for other calls.
+fn unasked() -> Error {
+    Error::new(ErrorCode::Internal, "this fake is not made for that")
+}
+
+fn unknown() -> Error {
+    Error::new(ErrorCode::ModelNotFound, "in the router's words")
 }
 
 struct Hanging;
@@ -92,13 +206,18 @@ impl Inference for Hanging {
     ) -> Result<TokenStream, Error> {
         use futures::StreamExt;
         if ask.model.as_str() == "unknown" {
-            return Err(Error::new(
-                ErrorCode::ModelNotFound,
-                "in the router's words",
-            ));
+            return Err(unknown());
         }
-        let begun = futures::stream::iter([Ok(Event::Started { prompt_tokens: 1 })]);
+        let begun = started(1).map_err(|code| Error::new(code, "hanging"));
+        let begun = futures::stream::iter([begun]);
         Ok(Box::pin(begun.chain(futures::stream::pending())))
+    }
+
+    async fn embed(&self, ask: EmbedRequest, _: RequestContext) -> Result<Embeddings, Error> {
+        if ask.model.as_str() == "unknown" {
+            return Err(unknown());
+        }
+        futures::future::pending().await
     }
 }
 

@@ -47,6 +47,10 @@ async fn a_model_that_is_not_allowed_and_one_that_does_not_exist_are_the_same() 
                 let body = json!({"model": model, "prompt": "hi"}).to_string();
                 request(Method::POST, path, Some(NARROW), body)
             }
+            "/v1/embeddings" => {
+                let body = json!({"model": model, "input": "hi"}).to_string();
+                request(Method::POST, path, Some(NARROW), body)
+            }
             _ => {
                 let body = json!({"model": model, "messages": body["messages"]}).to_string();
                 request(Method::POST, path, Some(NARROW), body)
@@ -57,7 +61,12 @@ async fn a_model_that_is_not_allowed_and_one_that_does_not_exist_are_the_same() 
         assert_eq!(answer.error_code(), "model_not_found");
         answer.body.replace(model, "MODEL")
     };
-    for path in ["/v1/models/", "/v1/completions", "/v1/chat/completions"] {
+    for path in [
+        "/v1/models/",
+        "/v1/completions",
+        "/v1/chat/completions",
+        "/v1/embeddings",
+    ] {
         assert_eq!(ask(path, "large").await, ask(path, "unknown").await);
     }
 }

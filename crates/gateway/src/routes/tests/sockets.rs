@@ -1,6 +1,7 @@
 //! WebSockets whose caller is refused, or changes while they are open; on real sockets.
 
 use fathom_proto::identity::{Change, Scope};
+use fathom_proto::inference::{Event, FinishReason, Piece, Usage};
 use futures::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Duration, timeout};
@@ -19,7 +20,10 @@ type Socket = tokio_tungstenite::WebSocketStream<TcpStream>;
 /// in its handshake.
 async fn connect(auth: &std::sync::Arc<FakeAuth>, bearer: Option<&str>) -> Socket {
     auth.key(KEY, "key", &[Scope::Inference]);
-    let gateway = fakes::watching(auth).await;
+    connect_to(fakes::watching(auth).await, bearer).await
+}
+
+async fn connect_to(gateway: Gateway, bearer: Option<&str>) -> Socket {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let routes = routes(gateway.clone());
@@ -62,6 +66,66 @@ async fn ending(socket: &mut Socket) -> (Vec<String>, u16) {
     let code = timeout(Duration::from_secs(5), read).await;
     let code = code.expect("the socket is closed");
     (errors, code)
+}
+
+/// Everything that is said until the close.
+async fn said(socket: &mut Socket) -> Vec<Value> {
+    let mut messages = Vec::new();
+    let read = async {
+        while let Some(Ok(message)) = socket.next().await {
+            if let Message::Text(text) = message {
+                messages.push(serde_json::from_str(&text).unwrap());
+            }
+        }
+    };
+    let closed = timeout(Duration::from_secs(5), read).await;
+    closed.expect("the socket is closed");
+    messages
+}
+
+#[tokio::test]
+async fn a_socket_tells_thoughts_and_text_apart() {
+    let events = vec![
+        fakes::started(3),
+        fakes::piece(Piece::Reasoning("Hm".to_owned()), 1),
+        fakes::delta("Hello", 1),
+        Ok(Event::Finished {
+            reason: FinishReason::Length,
+            usage: Usage {
+                prompt_tokens: 3,
+                completion_tokens: 2,
+                cached_tokens: 1,
+                reasoning_tokens: 1,
+            },
+        }),
+    ];
+    let mut socket = connect_to(fakes::gateway_with(events), Some(ALL_SCOPES)).await;
+    let request = json!({"type": "request", "model": "m", "prompt": "hi", "top_k": 5});
+    say(&mut socket, request).await;
+    let usage = json!({
+        "prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5,
+        "prompt_cache_hit_tokens": 1, "prompt_cache_miss_tokens": 2,
+        "prompt_tokens_details": {"cached_tokens": 1},
+        "completion_tokens_details": {"reasoning_tokens": 1},
+    });
+    let expected = [
+        json!({"type": "reasoning", "content": "Hm"}),
+        json!({"type": "response", "content": "Hello"}),
+        json!({"type": "done", "usage": usage, "finish_reason": "length"}),
+    ];
+    assert_eq!(said(&mut socket).await, expected);
+}
+
+#[tokio::test]
+async fn a_socket_refuses_by_name_what_is_more_than_text() {
+    let mut socket = connect_to(fakes::gateway(), Some(ALL_SCOPES)).await;
+    let request = json!({"type": "request", "model": "m", "prompt": "hi", "n": 2});
+    say(&mut socket, request).await;
+    let said = said(&mut socket).await;
+    assert_eq!(
+        (&said[0]["status"], &said[0]["error"]["param"]),
+        (&json!(400), &json!("n"))
+    );
 }
 
 fn revoke(auth: &FakeAuth) {

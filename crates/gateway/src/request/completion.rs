@@ -1,0 +1,110 @@
+//! `POST /v1/completions`
+
+use fathom_api::completions::{CompletionRequest, Prompt as ApiPrompt};
+use fathom_proto::inference::{Format, GenerateRequest, Prompt};
+
+use super::sampling::{Fields, stops};
+use super::{FanOut, elsewhere, extra, model, positive, top_logprobs};
+use crate::config::Config;
+use crate::error::ApiError;
+
+/// OpenAI's default for completions that name no `max_tokens`.
+const DEFAULT_MAX_TOKENS: u32 = 16;
+
+/// The domain's form of a completion request.
+pub fn from_completion(
+    mut request: CompletionRequest,
+    config: &Config,
+) -> Result<FanOut, ApiError> {
+    elsewhere::refuse_functions(&request.extra)?;
+    elsewhere::refuse(&mut request.extra, elsewhere::CHAT)?;
+    let echo = request.echo.unwrap_or(false);
+    let (prompt, more_prompts) = prompts(request.prompt, request.suffix, echo)?;
+    let generate = GenerateRequest {
+        model: model(request.model)?,
+        prompt,
+        sampling: Fields {
+            temperature: request.temperature,
+            top_p: request.top_p,
+            top_k: request.top_k,
+            min_p: request.min_p,
+            seed: request.seed,
+            frequency_penalty: request.frequency_penalty,
+            presence_penalty: request.presence_penalty,
+            logit_bias: request.logit_bias,
+        }
+        .check(config)?,
+        max_tokens: Some(match request.max_tokens {
+            // The probabilities of a given text are asked for in this way.
+            Some(0) if echo => 0,
+            Some(tokens) => positive("max_tokens", tokens)?,
+            None => DEFAULT_MAX_TOKENS,
+        }),
+        stop: stops(request.stop)?,
+        logprobs: request
+            .logprobs
+            .map(|count| top_logprobs("logprobs", count))
+            .transpose()?,
+        echo,
+        format: Format::Text,
+        tools: None,
+        extra: extra(&request.extra),
+        context_length: None,
+    };
+    if request
+        .best_of
+        .is_some_and(|it| it != request.n.unwrap_or(1))
+    {
+        return Err(ApiError::invalid(
+            "best_of",
+            "`best_of` must be the same as `n`: this server gives every text that it makes",
+        ));
+    }
+    FanOut::new(generate, more_prompts, request.n)
+}
+
+/// The first prompt, and those after it.
+fn prompts(
+    prompt: ApiPrompt,
+    suffix: Option<String>,
+    echo: bool,
+) -> Result<(Prompt, Vec<Prompt>), ApiError> {
+    let suffix = suffix.filter(|suffix| !suffix.is_empty());
+    if echo && suffix.is_some() {
+        return Err(ApiError::invalid(
+            "suffix",
+            "`suffix` cannot be used with `echo`; send one of them",
+        ));
+    }
+    let texts = |texts: Vec<String>| -> Vec<Prompt> {
+        let prompts = texts.into_iter().map(|before| match &suffix {
+            None => Prompt::Text(before),
+            Some(after) => Prompt::Infill {
+                before,
+                after: after.clone(),
+            },
+        });
+        prompts.collect()
+    };
+    let prompts = match prompt {
+        ApiPrompt::Text(text) => texts(vec![text]),
+        ApiPrompt::Texts(many) => texts(many),
+        ApiPrompt::Tokens(_) | ApiPrompt::TokenLists(_) if suffix.is_some() => {
+            return Err(ApiError::invalid(
+                "suffix",
+                "`suffix` needs a `prompt` that is text, not token ids",
+            ));
+        }
+        ApiPrompt::Tokens(tokens) => vec![Prompt::Tokens(tokens)],
+        ApiPrompt::TokenLists(lists) => lists.into_iter().map(Prompt::Tokens).collect(),
+    };
+    let is_empty = |prompt: &Prompt| matches!(prompt, Prompt::Tokens(ids) if ids.is_empty());
+    if prompts.iter().any(is_empty) {
+        return Err(ApiError::invalid("prompt", "`prompt` holds an empty list"));
+    }
+    let mut prompts = prompts.into_iter();
+    let first = prompts
+        .next()
+        .ok_or_else(|| ApiError::invalid("prompt", "`prompt` is an empty list"))?;
+    Ok((first, prompts.collect()))
+}

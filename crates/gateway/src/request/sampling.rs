@@ -1,0 +1,130 @@
+//! How tokens are drawn, and where a text ends.
+
+use fathom_api::sampling::{LogitBias as ApiLogitBias, OneOrMany};
+use fathom_proto::inference::{LogitBias, Sampling};
+
+use crate::config::Config;
+use crate::error::ApiError;
+
+/// DeepSeek's limit; OpenAI's is 4.
+const MAX_STOPS: usize = 16;
+/// A stop text is held back while it could still come; a long one would hold back the answer.
+const MAX_STOP_BYTES: usize = 1024;
+/// Each is applied for every token.
+const MAX_LOGIT_BIASES: usize = 1024;
+
+/// The public fields.
+pub struct Fields {
+    /// 0 to 2.
+    pub temperature: Option<f32>,
+    /// Above 0, at most 1.
+    pub top_p: Option<f32>,
+    /// 0: all tokens.
+    pub top_k: Option<u32>,
+    /// 0 to 1.
+    pub min_p: Option<f32>,
+    /// Any.
+    pub seed: Option<i64>,
+    /// -2 to 2.
+    pub frequency_penalty: Option<f32>,
+    /// -2 to 2.
+    pub presence_penalty: Option<f32>,
+    /// -100 to 100 for each token id.
+    pub logit_bias: Option<ApiLogitBias>,
+}
+
+impl Fields {
+    /// The domain's form of them.
+    pub fn check(self, config: &Config) -> Result<Sampling, ApiError> {
+        let top_p = in_range("top_p", self.top_p, 0.0, 1.0, 1.0)?;
+        if top_p == 0.0 {
+            return Err(ApiError::invalid(
+                "top_p",
+                "`top_p` is 0; it must be above 0 and at most 1",
+            ));
+        }
+        let temperature = config.default_temperature;
+        Ok(Sampling {
+            temperature: in_range("temperature", self.temperature, 0.0, 2.0, temperature)?,
+            top_p,
+            // Other servers let 0 stand for all tokens.
+            top_k: self.top_k.filter(|count| *count > 0),
+            min_p: in_range("min_p", self.min_p, 0.0, 1.0, 0.0)?,
+            // A negative seed is as good as any other; only its bits count.
+            seed: self.seed.map(i64::cast_unsigned),
+            frequency_penalty: in_range(
+                "frequency_penalty",
+                self.frequency_penalty,
+                -2.0,
+                2.0,
+                0.0,
+            )?,
+            presence_penalty: in_range("presence_penalty", self.presence_penalty, -2.0, 2.0, 0.0)?,
+            logit_bias: logit_bias(self.logit_bias.unwrap_or_default())?,
+        })
+    }
+}
+
+fn in_range(
+    name: &str,
+    value: Option<f32>,
+    low: f32,
+    high: f32,
+    default: f32,
+) -> Result<f32, ApiError> {
+    match value {
+        None => Ok(default),
+        Some(value) if (low..=high).contains(&value) => Ok(value),
+        Some(value) => {
+            let message = format!("`{name}` is {value}; it must be from {low} to {high}");
+            Err(ApiError::invalid(name, message))
+        }
+    }
+}
+
+fn logit_bias(biases: ApiLogitBias) -> Result<Vec<LogitBias>, ApiError> {
+    let invalid = |message| ApiError::invalid("logit_bias", message);
+    if biases.len() > MAX_LOGIT_BIASES {
+        return Err(invalid(format!(
+            "`logit_bias` holds {} tokens; at most {MAX_LOGIT_BIASES} are allowed",
+            biases.len()
+        )));
+    }
+    let biases = biases.into_iter().map(|(token, bias)| {
+        let token = token.parse().map_err(|_| {
+            invalid("a key of `logit_bias` is no token id; send ids as text".to_owned())
+        })?;
+        if !(-100.0..=100.0).contains(&bias) {
+            return Err(invalid(format!(
+                "`logit_bias` of the token {token} is {bias}; it must be from -100 to 100"
+            )));
+        }
+        Ok(LogitBias { token, bias })
+    });
+    biases.collect()
+}
+
+/// The texts that end the generation.
+pub fn stops(stop: Option<OneOrMany>) -> Result<Vec<String>, ApiError> {
+    let stops = stop.map(OneOrMany::into_vec).unwrap_or_default();
+    if stops.len() > MAX_STOPS {
+        let message = format!(
+            "`stop` holds {} texts; at most {MAX_STOPS} are allowed",
+            stops.len()
+        );
+        return Err(ApiError::invalid("stop", message));
+    }
+    match stops
+        .iter()
+        .find(|stop| stop.is_empty() || stop.len() > MAX_STOP_BYTES)
+    {
+        Some(stop) => {
+            let message = format!(
+                "a `stop` text has {} bytes; 1 to {MAX_STOP_BYTES} are allowed",
+                stop.len()
+            );
+            Err(ApiError::invalid("stop", message))
+        }
+        None => Ok(stops),
+    }
+}
