@@ -33,6 +33,11 @@ test: setup-test ## Run every test, with a real model and PostgreSQL (a part of 
 	@"$${CARGO_TARGET_DIR:-target}/debug/fathom" model fetch --dir "$$FATHOM_TOOLS/models"
 	$(tools) $(test_env) scripts/with-postgres cargo test --workspace $(ARGS)
 
+.PHONY: bench-engine
+bench-engine: setup-test ## Measure the engine beside llama.cpp itself (another model: ARGS="FILE.gguf")
+	$(tools) cargo build -p fathom && "$${CARGO_TARGET_DIR:-target}/debug/fathom" model fetch --dir "$$FATHOM_TOOLS/models"
+	$(tools) $(test_env) RUSTFLAGS="$${RUSTFLAGS-} -C target-cpu=native" cargo bench -p fathom-engine --bench throughput -- $(ARGS)
+
 .PHONY: lint
 lint: fmt-check clippy docs proto-lint ## Check format, clippy, documentation and protos
 

@@ -13,10 +13,12 @@ use fathom_auth::demo::{DemoCredentials, ensure_demo};
 use fathom_client::Client;
 use fathom_kit::net::ListenAddress;
 use fathom_kit::telemetry::init_metrics;
-use fathom_worker::{EngineConfig, Load, SimConfig, Worker};
+use fathom_proto::engines::EngineLoad;
+use fathom_worker::{EngineConfig, SimConfig, Worker};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 /// A process has one recorder, whatever the number of clusters in it.
 #[expect(
@@ -57,7 +59,9 @@ pub struct Cluster {
     pub demo: DemoCredentials,
     /// To make more identities with.
     pub auth: Auth,
-    worker: Worker,
+    /// What generates.
+    pub worker: Worker,
+    config: Config,
     edges: Vec<Process>,
     /// In the order in which they drain; auth is the last.
     behind: Vec<Process>,
@@ -96,7 +100,7 @@ impl Cluster {
 
     /// What the engines have to do at this moment.
     #[must_use]
-    pub fn load(&self) -> Load {
+    pub fn load(&self) -> EngineLoad {
         self.worker.load()
     }
 
@@ -119,6 +123,45 @@ impl Cluster {
         if let Some(auth) = self.behind.last() {
             auth.shutdown.drain().await;
         }
+    }
+}
+
+/// A worker beside the cluster's own, which can be killed.
+pub struct DoomedWorker {
+    /// What generates.
+    pub worker: Worker,
+    runtime: Runtime,
+}
+
+impl DoomedWorker {
+    /// Ends it in the middle of what it does, as a signal that cannot be caught would.
+    pub fn kill(self) {
+        self.runtime.shutdown_background();
+    }
+}
+
+impl Cluster {
+    /// Starts another worker with this engine, where workers are processes of their own.
+    ///
+    /// # Errors
+    /// Whatever keeps it from starting.
+    pub async fn add_worker(&self, sim: SimConfig) -> anyhow::Result<DoomedWorker> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
+        let mut config = self.config.clone();
+        config.worker.engines = vec![EngineConfig::Sim(sim)];
+        let starting = runtime.spawn(async move {
+            let process = Process::start(config.shutdown_grace, METRICS.clone())?;
+            let (_, worker) = roles::worker(&config, &process).await?;
+            process.readiness.ready().await;
+            anyhow::Ok(worker)
+        });
+        Ok(DoomedWorker {
+            worker: starting.await??,
+            runtime,
+        })
     }
 }
 
@@ -188,6 +231,9 @@ impl Builder {
         config.worker.listen = any_port.clone();
         config.worker.admin_listen = any_port;
         config.worker.engines = vec![EngineConfig::Sim(self.sim.clone())];
+        // Nothing here takes longer to come up or back.
+        config.router.wait_for_worker = Duration::from_millis(200);
+        config.router.retry.first_delay = Duration::from_millis(20);
         (self.adjust)(&mut config);
         config
     }
@@ -195,7 +241,7 @@ impl Builder {
 
 async fn in_process(config: Config, home: TempDir) -> anyhow::Result<Cluster> {
     let process = Process::start(config.shutdown_grace, METRICS.clone())?;
-    let up = Up::start(config, &process).await?;
+    let up = Up::start(config.clone(), &process).await?;
     let demo = up.demo(&home.path().join("demo.env")).await?;
     process.readiness.ready().await;
     Ok(Cluster {
@@ -205,6 +251,7 @@ async fn in_process(config: Config, home: TempDir) -> anyhow::Result<Cluster> {
         demo,
         auth: up.auth,
         worker: up.worker.context("the sim engine runs in this process")?,
+        config,
         edges: vec![process],
         behind: vec![up.core],
         _home: home,
@@ -240,6 +287,7 @@ async fn over_grpc(mut config: Config, gateways: usize, home: TempDir) -> anyhow
         demo,
         auth,
         worker,
+        config,
         edges,
         behind: vec![worker_process, router_process, auth_process],
         _home: home,

@@ -10,5 +10,5 @@
 mod cluster;
 mod wait;
 
-pub use cluster::{Builder, Cluster, Wiring};
+pub use cluster::{Builder, Cluster, DoomedWorker, Wiring};
 pub use wait::eventually;

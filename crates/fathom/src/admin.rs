@@ -8,7 +8,7 @@ mod key_ring;
 mod keys;
 mod limits;
 mod operator;
-mod output;
+pub(crate) mod output;
 mod signing_keys;
 mod tenants;
 

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use fathom_kit::config::{self as kit_config, ConfigError, Setting};
+use fathom_kit::net::Endpoint;
 use fathom_kit::shutdown::Shutdown;
 use fathom_kit::telemetry;
 use fathom_worker::EngineConfig;
 
 use crate::process::Process;
-use crate::{Config, admin, migrate, roles, up};
+use crate::{Config, admin, engine, migrate, roles, up};
 
 /// A self-hosted LLM serving platform that speaks DeepSeek's and OpenAI's API.
 #[derive(Debug, Parser)]
@@ -44,6 +45,20 @@ enum Command {
         /// Drain when standard input closes, as it does when the parent process ends.
         #[arg(long, hide = true)]
         supervised: bool,
+    },
+    /// See and change what a running worker serves.
+    Engine {
+        /// Where the worker listens: `http://HOST:PORT`, or `unix:PATH` for a worker of `fathom
+        /// up`, whose sockets are in `run` in its data folder.
+        #[arg(
+            long,
+            global = true,
+            value_name = "ENDPOINT",
+            default_value = "http://127.0.0.1:8381"
+        )]
+        worker: Endpoint,
+        #[command(subcommand)]
+        command: engine::Command,
     },
     /// Change tenants, clients, keys and limits, beside the servers that run or without any.
     Admin {
@@ -148,6 +163,9 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             }
             let start = async { Ok(roles::worker(&config, &process).await?.0) };
             roles::run(start, &process).await
+        }),
+        Command::Engine { worker, command } => once(Options::default().load()?, async |_| {
+            engine::run(command, &worker).await
         }),
         Command::Admin {
             options,

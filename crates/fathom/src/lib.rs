@@ -11,6 +11,7 @@
 //! - [`ports`]: the open ports of a role, and serving on them
 //! - [`supervisor`]: child processes that are started again when they die
 //! - [`process`]: signals, and the order in which a process goes down
+//! - `engine`: `fathom engine`, which changes what a running worker serves
 //! - [`admin`]: `fathom admin` and `fathom audit`, which change and check identities
 //! - [`migrate`]: `fathom migrate`
 //! - [`banner`]: what a person sees when `up` is ready
@@ -19,6 +20,7 @@ pub mod admin;
 pub mod banner;
 pub mod cli;
 pub mod config;
+mod engine;
 pub mod migrate;
 pub mod ports;
 pub mod process;

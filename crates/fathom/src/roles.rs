@@ -8,7 +8,7 @@ mod worker;
 pub use auth::{attach as attach_auth, auth, open as open_auth};
 pub use gateway::gateway;
 pub use router::{open as open_router, router};
-pub use worker::worker;
+pub use worker::{announcement, worker};
 
 use std::time::Duration;
 

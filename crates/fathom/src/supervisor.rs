@@ -9,6 +9,7 @@ use fathom_kit::shutdown::Shutdown;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
+/// Delay of the second start in a row; the first is at once.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
 /// A child that ran for so long was healthy: its death starts the delays anew.
@@ -47,7 +48,7 @@ impl Supervised {
         was_ready: impl Fn() -> bool,
         shutdown: &Shutdown,
     ) -> Result<(), CannotStart> {
-        let mut delay = FIRST_DELAY;
+        let mut delay = Duration::ZERO;
         loop {
             let begun = Instant::now();
             match self.spawn(binary) {
@@ -76,13 +77,13 @@ impl Supervised {
                 }
             }
             if begun.elapsed() >= HEALTHY_AFTER {
-                delay = FIRST_DELAY;
+                delay = Duration::ZERO;
             }
             tokio::select! {
                 () = sleep(delay) => {}
                 () = shutdown.draining() => return Ok(()),
             }
-            delay = (delay * 2).min(LONGEST_DELAY);
+            delay = (delay * 2).clamp(FIRST_DELAY, LONGEST_DELAY);
         }
     }
 

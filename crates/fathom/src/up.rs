@@ -2,6 +2,7 @@
 //! process, because an assertion that fails in llama.cpp ends the process it is in.
 
 mod children;
+mod in_process;
 mod served;
 
 use std::fs::File;
@@ -14,8 +15,6 @@ use fathom_auth::Auth;
 use fathom_auth::demo::{DemoCredentials, ensure_demo};
 use fathom_gateway::{Gateway, Identities};
 use fathom_kit::private::create_folder;
-use fathom_proto::id::WorkerId;
-use fathom_proto::registry::Announcement;
 use fathom_router::Router;
 use fathom_worker::{EngineConfig, Worker};
 
@@ -172,11 +171,6 @@ async fn start_worker(
         ..config.worker.clone()
     };
     let worker = Worker::start(&in_process, &config.home, &core.shutdown).await?;
-    let announcement = Announcement {
-        worker: WorkerId::generate(),
-        endpoint: "in-process".to_owned(),
-        models: worker.models(),
-    };
-    router.register_local(announcement, Arc::new(worker.clone()))?;
+    in_process::register(&worker, config, router, core);
     Ok(Some(worker))
 }

@@ -31,7 +31,7 @@ in_both_wirings! {
         assert_eq!(reason, Some(FinishReason::Stop));
         assert_eq!(usage, Some(whole.usage));
         // Three words, and three for the turn.
-        assert_eq!(whole.usage, Usage::new(6, 32));
+        assert_eq!(whole.usage, Usage::new(6, 0, 32, 0));
         assert_eq!(text.split_whitespace().count(), 32);
     }
 
@@ -42,7 +42,7 @@ in_both_wirings! {
         request.max_tokens = Some(5);
         let whole = client.complete(&request).await.unwrap();
         assert_eq!(whole.choices[0].finish_reason, Some(FinishReason::Length));
-        assert_eq!(whole.usage, Some(Some(Usage::new(4, 5))));
+        assert_eq!(whole.usage, Some(Some(Usage::new(4, 0, 5, 0))));
 
         let mut stream = client.complete_stream(request.clone()).await.unwrap();
         let mut text = String::new();
@@ -66,7 +66,7 @@ in_both_wirings! {
     async fn the_completion_default_is_sixteen_tokens(wiring: Wiring) {
         let cluster = Cluster::builder(wiring).start().await.unwrap();
         let answer = cluster.client().complete(&completion("hi")).await.unwrap();
-        assert_eq!(answer.usage, Some(Some(Usage::new(1, 16))));
+        assert_eq!(answer.usage, Some(Some(Usage::new(1, 0, 16, 0))));
     }
 
     async fn a_stop_text_ends_the_answer_and_is_not_in_it(wiring: Wiring) {

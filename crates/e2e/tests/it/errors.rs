@@ -10,7 +10,7 @@ use crate::in_both_wirings;
 use crate::requests::{chat, chat_json};
 
 #[track_caller]
-fn assert_refused(error: Error, status: u16, code: &str, param: Option<&str>) -> String {
+pub fn assert_refused(error: Error, status: u16, code: &str, param: Option<&str>) -> String {
     match error {
         Error::Refused {
             status: s,
@@ -103,7 +103,7 @@ in_both_wirings! {
             assert!(response.headers().contains_key("x-request-id"), "{method} {path}");
             let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
             let keys: Vec<_> = body["error"].as_object().unwrap().keys().cloned().collect();
-            assert_eq!(keys, ["code", "message", "param", "type"], "{method} {path}");
+            assert_eq!(keys, ["message", "type", "param", "code"], "{method} {path}");
         }
     }
 }

@@ -29,7 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "fathom-worker",
-        &["fathom-engine", "fathom-kit", "fathom-proto"],
+        &["fathom-api", "fathom-engine", "fathom-kit", "fathom-proto"],
     ),
     (
         "fathom-gateway",

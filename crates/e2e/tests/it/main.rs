@@ -13,6 +13,7 @@ mod cancellation;
 mod credentials;
 mod drain;
 mod errors;
+mod faults;
 mod layers;
 mod operator;
 mod records;
@@ -20,7 +21,9 @@ mod requests;
 mod revocation;
 mod rotation;
 mod statements;
+mod swap;
 mod websocket;
+mod worker_death;
 
 /// Makes a test for each wiring of an `async fn(Wiring)`.
 #[macro_export]

@@ -1,20 +1,12 @@
 //! Requests that the tests send.
 
-use fathom_api::chat::{ChatRequest, Content, Message};
+use fathom_api::chat::ChatRequest;
 use fathom_api::completions::{CompletionRequest, Prompt};
 use serde_json::{Value, json};
 
 /// A chat of one turn.
 pub fn chat(content: &str) -> ChatRequest {
-    let mut request: ChatRequest =
-        serde_json::from_value(json!({"model": "deepseek-chat", "messages": []})).unwrap();
-    request.messages.push(Message {
-        role: "user".to_owned(),
-        content: Some(Content::Text(content.to_owned())),
-        name: None,
-        extra: serde_json::Map::new(),
-    });
-    request
+    serde_json::from_value(chat_json(content)).unwrap()
 }
 
 /// A text to continue.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use fathom_kit::net::Endpoint;
 use fathom_kit::server::Limits;
-use fathom_proto::grpc::{InferenceServer, RegistryClient};
+use fathom_proto::grpc::{EnginesServer, InferenceServer};
 use fathom_proto::id::WorkerId;
-use fathom_proto::registry::{Announcement, Registry};
-use fathom_worker::{Worker, announce};
+use fathom_proto::registry::Announcement;
+use fathom_worker::Worker;
+use fathom_worker::announce::{Network, Registration, keep_registered};
 use tonic::service::Routes;
 
 use crate::Config;
@@ -26,29 +26,36 @@ pub async fn worker(config: &Config, process: &Process) -> anyhow::Result<(Role,
         Some(endpoint) => endpoint.clone(),
         None => ports.endpoint()?,
     };
-    let announcement = Announcement {
-        worker: WorkerId::generate(),
-        endpoint: advertised.to_string(),
-        models: worker.models(),
+    // A router that can never be called is found now, not in a log line later.
+    for router in &config.worker.routers {
+        router.channel().map_err(anyhow::Error::msg)?;
+    }
+    let registration = Registration {
+        worker: worker.clone(),
+        announcement: announcement(&config.worker, advertised.to_string()),
+        routers: config.worker.routers.clone(),
+        discovery: Arc::new(Network),
     };
-    let routers = config
-        .worker
-        .routers
-        .iter()
-        .map(registry)
-        .collect::<Result<_, _>>()?;
-    let routes = Routes::new(InferenceServer::new(Arc::new(worker.clone()))).into_axum_router();
+    let port = Arc::new(worker.clone());
+    let routes = Routes::new(InferenceServer::new(port.clone()))
+        .add_service(EnginesServer::new(port))
+        .into_axum_router();
     let role = ports.serve(routes, Limits::internal(), process)?;
-    process.shutdown.spawn(announce::keep_registered(
-        announcement,
-        routers,
+    process.shutdown.spawn(keep_registered(
+        registration,
         process.readiness.clone(),
         process.shutdown.clone(),
     ));
     Ok((role, worker))
 }
 
-fn registry(router: &Endpoint) -> anyhow::Result<(Endpoint, Arc<dyn Registry>)> {
-    let channel = router.channel().map_err(anyhow::Error::msg)?;
-    Ok((router.clone(), Arc::new(RegistryClient::new(channel))))
+/// What a new worker at `endpoint` says of itself, beside its models.
+pub fn announcement(config: &fathom_worker::Config, endpoint: String) -> Announcement {
+    Announcement {
+        worker: WorkerId::generate(),
+        endpoint,
+        zone: config.zone.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        models: Vec::new(),
+    }
 }

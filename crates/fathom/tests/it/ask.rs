@@ -1,11 +1,11 @@
 //! Requests, and answers read to their end.
 
-use fathom_api::chat::{ChatChunk, ChatCompletion, ChatRequest, Content, Message};
+use fathom_api::chat::{ChatChunk, ChatCompletion, ChatRequest};
 use fathom_api::stream::{ClientMessage, StreamRequest};
 use fathom_api::usage::{FinishReason, Usage};
 use fathom_client::{Client, Error, EventStream};
 use futures::SinkExt;
-use serde_json::Map;
+use serde_json::json;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -14,26 +14,13 @@ use crate::harness::Server;
 
 /// A question to `deepseek-chat` at temperature 0.
 pub fn chat(content: impl Into<String>, max_tokens: u32) -> ChatRequest {
-    ChatRequest {
-        model: "deepseek-chat".to_owned(),
-        messages: vec![Message {
-            role: "user".to_owned(),
-            content: Some(Content::Text(content.into())),
-            name: None,
-            extra: Map::new(),
-        }],
-        max_tokens: Some(max_tokens),
-        max_completion_tokens: None,
-        temperature: Some(0.0),
-        top_p: None,
-        seed: None,
-        frequency_penalty: None,
-        presence_penalty: None,
-        stop: None,
-        stream: None,
-        stream_options: None,
-        extra: Map::new(),
-    }
+    let request = json!({
+        "model": "deepseek-chat",
+        "messages": [{"role": "user", "content": content.into()}],
+        "max_tokens": max_tokens,
+        "temperature": 0.0,
+    });
+    serde_json::from_value(request).unwrap()
 }
 
 /// A question whose answer is still being written when a test is done with it.
@@ -57,7 +44,7 @@ pub async fn whole(client: &Client, request: &ChatRequest) -> Answer {
     };
     Answer {
         text: choice.message.content.as_deref().unwrap().to_owned(),
-        reason: choice.finish_reason,
+        reason: choice.finish_reason.clone(),
         usage,
     }
 }
@@ -95,7 +82,8 @@ pub async fn begin(client: &Client, request: ChatRequest) -> EventStream<ChatChu
         has_text = chunk
             .choices
             .iter()
-            .any(|choice| choice.delta.content.is_some());
+            .filter_map(|choice| choice.delta.content.as_deref())
+            .any(|text| !text.is_empty());
     }
     stream
 }
@@ -113,23 +101,15 @@ pub async fn socket(server: &Server) -> (Socket, String) {
 /// Sends a credential and a question over a WebSocket.
 pub async fn ask(socket: &mut Socket, key: &str, prompt: &str, max_tokens: u32) {
     let token = format!("Bearer {key}");
-    let request = StreamRequest {
-        model: "deepseek-chat".to_owned(),
-        prompt: Some(prompt.to_owned()),
-        messages: None,
-        max_tokens: Some(max_tokens),
-        max_completion_tokens: None,
-        temperature: None,
-        top_p: None,
-        seed: None,
-        frequency_penalty: None,
-        presence_penalty: None,
-        stop: None,
-        extra: Map::new(),
-    };
+    let request: StreamRequest = serde_json::from_value(json!({
+        "model": "deepseek-chat",
+        "prompt": prompt,
+        "max_tokens": max_tokens,
+    }))
+    .unwrap();
     for message in [
         ClientMessage::Auth { token },
-        ClientMessage::Request(request),
+        ClientMessage::Request(Box::new(request)),
     ] {
         let text = serde_json::to_string(&message).unwrap();
         socket.send(Frame::Text(text.into())).await.unwrap();

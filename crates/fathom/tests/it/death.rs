@@ -3,13 +3,19 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use fathom_client::Error;
+use futures::future::join_all;
 use tokio::time::Instant;
 
 use crate::ask::{begin, chat, long_chat, rest, whole};
+use crate::engines::engines;
 use crate::harness::{REAL, Server, home, real};
 use crate::process::{eventually, is_alive, signal};
 
 const SOON: Duration = Duration::from_secs(5);
+
+/// The real model, one generation at a time.
+const ONE_SLOT: &str =
+    r#"worker.engines=[{kind="local", serves=["deepseek-chat"], threads=1, slots=1}]"#;
 
 /// LIFE-6, for a single worker.
 #[tokio::test]
@@ -108,22 +114,58 @@ async fn assert_no_download_after(name: &str) {
     );
 }
 
-/// A request that comes while the engine is down is refused at once, or served by the next one.
+/// LIFE-6: nobody who has no token yet notices more than a pause.
 #[tokio::test]
-async fn requests_during_a_restart_of_the_engine_are_answered_one_way_or_the_other() {
-    let server = real(&home(), &["--set", REAL]).await;
+async fn requests_that_wait_when_the_engine_is_killed_are_answered_when_it_is_back() {
+    let server = real(&home(), &["--set", ONE_SLOT]).await;
+    let client = server.client();
+    let mut running = begin(&client, long_chat()).await;
+    let request = chat("Hello", 1);
+    let waiting = join_all((0..3).map(async |_| client.chat(&request).await));
+    let kill = async {
+        eventually("three wait", SOON, async || {
+            (queued(&server).await == Some(3)).then_some(())
+        })
+        .await;
+        signal(server.engine_pid().unwrap(), "KILL");
+        let killed = Instant::now();
+        let ended = rest(&mut running).await;
+        assert!(
+            matches!(&ended, Err(Error::Failed { code, .. }) if code == "worker_failed"),
+            "{ended:?}"
+        );
+        killed
+    };
+    let (answers, killed) = tokio::join!(waiting, kill);
+    println!("answered {:?} after the death", killed.elapsed());
+    for answer in answers {
+        assert_eq!(answer.unwrap().usage.completion_tokens, 1);
+    }
+}
+
+/// A request that comes while the engine is down waits for the next one, which takes no longer
+/// than its weights take to load, and two seconds.
+#[tokio::test]
+async fn a_request_during_a_restart_of_the_engine_waits_for_it() {
+    let mut server = real(&home(), &["--set", REAL]).await;
     let client = server.client();
     whole(&client, &chat("Hello", 1)).await;
-    signal(server.engine_pid().unwrap(), "KILL");
-    eventually("the model is served again", 2 * SOON, async || match client
-        .chat(&chat("Hello", 1))
-        .await
-    {
-        Ok(answer) => Some(answer),
-        Err(Error::Refused {
-            status: 502 | 503, ..
-        }) => None,
-        Err(error) => panic!("{error:?}"),
-    })
-    .await;
+    for _ in 0..2 {
+        signal(server.engine_pid().unwrap(), "KILL");
+        let killed = Instant::now();
+        whole(&client, &chat("Hello", 1)).await;
+        let back = killed.elapsed();
+        println!("answered {back:?} after the death");
+        assert!(
+            back < server.ready_after + Duration::from_secs(2),
+            "{back:?}"
+        );
+    }
+    assert!(!server.has_ended());
+}
+
+/// Requests that wait in the engine.
+async fn queued(server: &Server) -> Option<u64> {
+    let engines = engines(server, &["list", "--json"]).await.ok()?;
+    engines[0]["queued"].as_u64()
 }

@@ -13,6 +13,7 @@ mod cancel;
 mod clock;
 mod configuration;
 mod death;
+mod engines;
 mod examples;
 mod harness;
 mod models;
