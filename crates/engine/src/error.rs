@@ -29,6 +29,14 @@ pub enum LoadError {
         /// The binding's reason.
         source: llama_cpp_2::LlamaModelLoadError,
     },
+    /// A chat template given in place of the model's own cannot be used.
+    #[error("cannot use the chat template {}", path.display())]
+    Template {
+        /// The file asked for.
+        path: PathBuf,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The vocabulary has more control tokens than can be searched for.
     #[error("the vocabulary's control tokens cannot be indexed")]
     Vocabulary(#[from] aho_corasick::BuildError),
@@ -41,6 +49,9 @@ pub enum LoadError {
         /// Tokens the model was trained for.
         trained: u32,
     },
+    /// The weights generate text and make no vectors.
+    #[error("the weights make no embeddings")]
+    NoEmbeddings,
     /// llama.cpp cannot create a context, most likely for want of memory.
     #[error("llama.cpp cannot create a context")]
     Context {
@@ -64,6 +75,13 @@ pub enum PromptError {
     /// The weights carry no chat template that can be compiled.
     #[error("the model has no usable chat template")]
     NoChatTemplate,
+    /// The template does nothing with functions, or has the model call them in
+    /// a form that is not known here.
+    #[error("the model's chat template takes no tools")]
+    NoTools,
+    /// The vocabulary has no tokens around a gap to fill.
+    #[error("the model cannot fill a gap before a suffix")]
+    NoInfill,
     /// The template itself refuses these messages, by `raise_exception`.
     #[error("the chat template refuses the messages: {message}")]
     Refused {
@@ -116,6 +134,9 @@ pub enum EngineError {
         /// The field of [`Sampling`](crate::Sampling).
         parameter: &'static str,
     },
+    /// The text's constraint went beyond what may be computed for it.
+    #[error("the constraint of the text is too hard to follow")]
+    Constraint,
     /// Nobody read the events for the stall limit, so the job was dropped.
     #[error("the receiver does not read its events")]
     Stalled,

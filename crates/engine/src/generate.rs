@@ -1,5 +1,7 @@
 //! The text of one job, from its prompt to its finish.
 
+use std::sync::Arc;
+
 use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 
 use crate::logprobs::logprob;
@@ -17,6 +19,8 @@ pub(crate) struct Generator {
     logprobs: Option<usize>,
     /// The prompt's own text, until it is sent.
     echo: Option<Echo>,
+    /// Control tokens whose text is part of the job's.
+    visible_controls: Arc<[Token]>,
     prompt_tokens: u32,
     cached_tokens: u32,
     completion_tokens: u32,
@@ -52,6 +56,7 @@ impl Generator {
             text: TextStream::new(&job.stop),
             logprobs: job.logprobs,
             echo: job.echo.then(|| Echo::of(model, job)),
+            visible_controls: job.visible_controls.clone(),
             prompt_tokens,
             cached_tokens: 0,
             completion_tokens: 0,
@@ -93,10 +98,7 @@ impl Generator {
         if self.budget == 0 {
             return Ok(Next::Finished(FinishReason::Length));
         }
-        let token = self
-            .sampler
-            .sample(logits, candidates)
-            .ok_or(EngineError::Internal)?;
+        let token = self.sampler.sample(logits, candidates)?;
         if model.ends_text(token) {
             return Ok(Next::Finished(FinishReason::Stop));
         }
@@ -104,7 +106,11 @@ impl Generator {
         let told = self
             .logprobs
             .map(|top| logprob(logits, token, top, |token| model.piece(token)));
-        let piece = self.text.push(&model.piece(token), told);
+        let piece = match self.visible_controls.contains(&token) {
+            true => model.control_piece(token),
+            false => model.piece(token),
+        };
+        let piece = self.text.push(&piece, told);
         if let Some(event) = piece.event {
             outbox.send(event);
         }

@@ -26,27 +26,59 @@ pub struct WeightsInfo {
     pub parameters: u64,
     /// Size of all tensors, in bytes.
     pub size_bytes: u64,
-    /// Whether chats can be rendered: the file has a chat template that
-    /// compiles.
+    /// Whether chats can be rendered: there is a chat template that compiles.
     pub has_chat_template: bool,
+    /// How the weights make one vector of a text (`<architecture>.pooling_type`);
+    /// absent for weights that generate text instead.
+    pub pooling: Option<Pooling>,
+    /// Length of such vectors.
+    pub embedding_length: u32,
+}
+
+/// How the vectors of a text's tokens become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// Their mean.
+    Mean,
+    /// The first one.
+    First,
+    /// The last one.
+    Last,
 }
 
 impl WeightsInfo {
     /// Reads the facts of `model`, loaded from `path`.
     pub(crate) fn read(model: &LlamaModel, path: &Path, has_chat_template: bool) -> Self {
-        let text = |key| model.meta_val_str(key).ok();
+        let text = |key: &str| model.meta_val_str(key).ok();
         let quantization = text("general.file_type")
             .and_then(|number| number.parse().ok())
             .and_then(quantization::name);
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let architecture = text("general.architecture").unwrap_or_else(|| "unknown".into());
+        let number = |key| text(&format!("{architecture}.{key}"))?.parse::<u32>().ok();
         Self {
             name: model_name(&stem, quantization),
-            architecture: text("general.architecture").unwrap_or_else(|| "unknown".into()),
             quantization: quantization.unwrap_or("unknown").into(),
-            context_length: model.n_ctx_train(),
+            context_length: number("context_length").unwrap_or_else(|| model.n_ctx_train()),
             parameters: model.n_params(),
             size_bytes: model.size(),
             has_chat_template,
+            pooling: number("pooling_type").and_then(Pooling::of),
+            embedding_length: number("embedding_length").unwrap_or_default(),
+            architecture,
+        }
+    }
+}
+
+impl Pooling {
+    /// By `llama_pooling_type` of llama.cpp's `llama.h`, where others make no
+    /// vectors.
+    fn of(number: u32) -> Option<Self> {
+        match number {
+            1 => Some(Self::Mean),
+            2 => Some(Self::First),
+            3 => Some(Self::Last),
+            _ => None,
         }
     }
 }

@@ -25,6 +25,9 @@ pub struct Job {
     pub echo: bool,
     /// What the text must be.
     pub constraint: Option<Constraint>,
+    /// Control tokens whose text is part of the generated text, such as those
+    /// that mark thoughts and calls; other control tokens have none.
+    pub visible_controls: Arc<[Token]>,
 }
 
 /// What happens to a job, in this order: one `Started`, any number of `Text`,

@@ -12,8 +12,14 @@
 //! * [`Weights`] (`weights`): a loaded GGUF, its tokenizer and chat template
 //!   - `info`, `quantization`: what is known about the weights
 //!   - `backend`: the process-wide llama.cpp backend and its log lines
+//!   - `inspect`: what a file is, without its tensors
+//!   - `prompt`: text, chats and gaps to tokens
 //!   - `template`: the model's own Jinja chat template
-//!   - `control`: keeps control-token text in messages from being interpreted
+//!   - `control`: keeps control-token text of callers from being interpreted
+//!   - `constraint`: what an answer must be, as a grammar
+//! * [`AnswerParser`] (`answer`): thoughts, text and function calls of an answer,
+//!   one file for each form in which models call functions
+//! * [`Embedder`] (`embedder`): texts to vectors, on a thread of its own
 //! * [`Engine`] (`engine`): the handle to the decode thread
 //!   - `decode_loop`: takes jobs, steps through them, survives their panics
 //!   - `scheduler`: which jobs run and what each step reads; a pure state machine
@@ -26,23 +32,28 @@
 //!   what comes out
 //!   - `outbox`: the sending half of a generation, with its stall limit
 //! * [`StopMatcher`] (`stop`): stop strings over streamed text, for any engine
-//! * [`LoadError`], [`PromptError`], [`EngineError`] (`error`)
+//! * [`LoadError`], [`PromptError`], [`EngineError`] (`error`); the others are
+//!   with what fails
 
+mod answer;
 mod backend;
 mod constraint;
 mod control;
 mod decode_loop;
+mod embedder;
 mod engine;
 mod error;
 mod generate;
 mod generation;
 mod info;
+mod inspect;
 mod job;
 mod llama;
 mod load;
 mod logprobs;
 mod model;
 mod outbox;
+mod prompt;
 mod quantization;
 mod sampling;
 mod scheduler;
@@ -52,13 +63,16 @@ mod text;
 mod utf8;
 mod weights;
 
-pub use constraint::Constraint;
+pub use answer::{AnswerParser, AnswerPiece, AnswerStyle, CallSyntax, Thinking};
+pub use constraint::{CallForm, CallableFunction, Constraint, ConstraintError, Form, TextForm};
+pub use embedder::{EmbedError, EmbedText, Embedder, EmbedderOptions, Embedding, Vectors};
 pub use engine::{Engine, EngineOptions};
 pub use error::{EngineError, LoadError, PromptError};
 pub use generation::Generation;
-pub use info::WeightsInfo;
+pub use info::{Pooling, WeightsInfo};
+pub use inspect::Inspection;
 pub use job::{Alternative, EngineLoad, Event, FinishReason, Job, TokenLogprob};
 pub use sampling::Sampling;
 pub use stop::{Scan, StopMatcher};
-pub use template::ChatMessage;
+pub use template::{ChatMessage, TemplateFacts, Tool, ToolCall};
 pub use weights::{Token, Weights};

@@ -92,6 +92,11 @@ impl<'w> Model for Llama<'w> {
         vocab.token_to_piece(token.into(), false, None)
     }
 
+    fn control_piece(&self, token: Token) -> Vec<u8> {
+        let vocab = self.weights.vocab();
+        vocab.token_to_piece(token.into(), true, None)
+    }
+
     fn ends_text(&self, token: Token) -> bool {
         self.weights.vocab().is_eog(token.into())
     }

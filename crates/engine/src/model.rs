@@ -24,6 +24,9 @@ pub(crate) trait Model {
     /// The bytes of a token; none for a control token.
     fn piece(&self, token: Token) -> Vec<u8>;
 
+    /// The text of a control token.
+    fn control_piece(&self, token: Token) -> Vec<u8>;
+
     /// Whether the model ends its text with this token.
     fn ends_text(&self, token: Token) -> bool;
 }

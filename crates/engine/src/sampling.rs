@@ -95,8 +95,9 @@ impl Sampling {
 pub(crate) enum Sampler {
     /// The most probable one, with nothing that changes probabilities.
     Greedy,
-    /// llama.cpp's samplers, one after the other.
-    Chain(LlamaSampler),
+    /// llama.cpp's samplers, one after the other, over the tokens that the
+    /// constraint allows.
+    Chain(LlamaSampler, Option<Constraint>),
 }
 
 impl Sampler {
@@ -127,9 +128,8 @@ impl Sampler {
                 sampling.presence_penalty,
             ));
         }
-        chain.extend(constraint.map(Constraint::into_sampler));
         if sampling.is_greedy() {
-            if chain.is_empty() {
+            if chain.is_empty() && constraint.is_none() {
                 return Self::Greedy;
             }
             chain.push(LlamaSampler::greedy());
@@ -143,31 +143,43 @@ impl Sampler {
                 LlamaSampler::dist(sampling.seed.map_or(RANDOM_SEED, fold_seed)),
             ]);
         }
-        Self::Chain(LlamaSampler::chain(chain, true))
+        Self::Chain(LlamaSampler::chain(chain, true), constraint)
     }
 
-    /// The next token by `logits`, if there is one that may follow.
-    /// `candidates` is only memory to work in.
+    /// The next token by `logits`. `candidates` is only memory to work in.
     pub(crate) fn sample(
         &mut self,
         logits: &[f32],
         candidates: &mut LlamaTokenDataArray,
-    ) -> Option<Token> {
-        let chain = match self {
-            Self::Greedy => return most_probable(logits),
-            Self::Chain(chain) => chain,
+    ) -> Result<Token, EngineError> {
+        let (chain, constraint) = match self {
+            Self::Greedy => return most_probable(logits).ok_or(EngineError::Internal),
+            Self::Chain(chain, constraint) => (chain, constraint),
         };
+        let allowed = constraint.as_mut().map(Constraint::allowed).transpose()?;
+        let is_allowed = |token: u32| allowed.as_ref().is_none_or(|mask| mask.is_allowed(token));
         candidates.data.clear();
-        let tokens = (0..).map(LlamaToken).zip(logits);
-        candidates
-            .data
-            .extend(tokens.map(|(token, &logit)| LlamaTokenData::new(token, logit, 0.0)));
+        candidates.data.extend(
+            (0..)
+                .zip(logits)
+                .filter(|&(token, _)| is_allowed(token))
+                .map(|(token, &logit)| {
+                    LlamaTokenData::new(LlamaToken(token.cast_signed()), logit, 0.0)
+                }),
+        );
+        if candidates.data.is_empty() {
+            return Err(EngineError::Constraint);
+        }
         candidates.sorted = false;
         candidates.selected = None;
         candidates.apply_sampler(chain);
-        let token = candidates.selected_token()?;
+        let token = candidates.selected_token().ok_or(EngineError::Internal)?;
         chain.accept(token);
-        Some(Token(token.0))
+        let token = Token(token.0);
+        if let Some(constraint) = constraint {
+            constraint.accept(token)?;
+        }
+        Ok(token)
     }
 }
 
@@ -199,7 +211,7 @@ mod tests {
     fn sample(sampling: &Sampling, logits: &[f32]) -> Option<i32> {
         let mut candidates = LlamaTokenDataArray::new(Vec::new(), false);
         let token = Sampler::new(sampling, None, VOCABULARY, 8).sample(logits, &mut candidates);
-        token.map(|token| token.0)
+        token.ok().map(|token| token.0)
     }
 
     #[test]

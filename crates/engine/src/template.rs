@@ -2,34 +2,37 @@
 //! `apply_chat_template`.
 
 mod functions;
+mod message;
+#[cfg(test)]
+mod tests;
 
 use std::error::Error as _;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, Error, context};
+use minijinja::{Environment, Error, Value, context};
 use minijinja_contrib::pycompat::unknown_method_callback;
 
-use crate::PromptError;
+pub use message::{ChatMessage, Tool, ToolCall};
 
-/// One message of a chat.
-///
-/// It has no `Debug`, which would carry its text into log lines.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ChatMessage {
-    /// Who speaks, as the model's template names it: `system`, `user`,
-    /// `assistant` as a rule.
-    pub role: String,
-    /// What is said.
-    pub content: String,
-    /// Name of the speaker, for templates that use it.
-    pub name: Option<String>,
-}
+use crate::answer::{THINK_CLOSE, THINK_OPEN};
+use crate::{CallSyntax, PromptError};
 
 /// A chat template, compiled.
 pub(crate) struct ChatTemplate {
     environment: Environment<'static>,
     bos_token: String,
     eos_token: String,
+    facts: TemplateFacts,
+}
+
+/// What a chat template shows of the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TemplateFacts {
+    /// How functions are called; `None` when it takes no tools, or has them
+    /// called in a form that is not known here.
+    pub calls: Option<CallSyntax>,
+    /// Whether it knows of thoughts before an answer.
+    pub thinks: bool,
 }
 
 /// The only template of an environment.
@@ -57,28 +60,42 @@ impl ChatTemplate {
             environment,
             bos_token,
             eos_token,
+            facts: TemplateFacts {
+                calls: CallSyntax::of_template(source),
+                thinks: [THINK_OPEN, THINK_CLOSE]
+                    .iter()
+                    .any(|tag| source.contains(tag)),
+            },
         })
     }
 
+    /// What it shows of the model.
+    pub(crate) fn facts(&self) -> TemplateFacts {
+        self.facts
+    }
+
     /// Renders `messages`, followed by the opening of the model's own answer.
-    pub(crate) fn render(&self, messages: &[ChatMessage]) -> Result<String, PromptError> {
-        let messages: Vec<_> = messages
-            .iter()
-            .map(|message| {
-                let turn =
-                    context! { role => message.role.as_str(), content => message.content.as_str() };
-                match &message.name {
-                    Some(name) => context! { name => name.as_str(), ..turn },
-                    // Templates ask whether it is defined.
-                    None => turn,
-                }
-            })
-            .collect();
+    pub(crate) fn render(
+        &self,
+        messages: &[ChatMessage],
+        tools: &[Tool],
+    ) -> Result<String, PromptError> {
+        if !tools.is_empty() && self.facts.calls.is_none() {
+            return Err(PromptError::NoTools);
+        }
+        let messages: Vec<_> = messages.iter().map(ChatMessage::value).collect();
+        let tools: Vec<_> = tools.iter().map(Tool::value).collect();
+        // Templates ask whether there are any by whether it is defined.
+        let tools = match tools.is_empty() {
+            true => Value::UNDEFINED,
+            false => Value::from(tools),
+        };
         self.environment
             .get_template(NAME)
             .and_then(|template| {
                 template.render(context! {
                     messages,
+                    tools,
                     bos_token => self.bos_token.as_str(),
                     eos_token => self.eos_token.as_str(),
                     add_generation_prompt => true,
@@ -122,6 +139,3 @@ fn without_generation_blocks(source: &str) -> String {
         })
         .collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,9 +1,9 @@
 //! A loaded GGUF: its facts, its tokenizer and its chat template.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::LlamaContextParams;
@@ -13,9 +13,10 @@ use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::vocab::LlamaVocab;
 
 use crate::backend::backend;
-use crate::control::{ControlTexts, Segment, Shield};
-use crate::template::{ChatMessage, ChatTemplate};
-use crate::{LoadError, PromptError, WeightsInfo};
+use crate::constraint::{Compiler, Marker};
+use crate::control::ControlTexts;
+use crate::template::ChatTemplate;
+use crate::{Constraint, ConstraintError, Form, LoadError, WeightsInfo};
 
 /// A loaded GGUF. Clones share the one copy in memory.
 #[derive(Clone)]
@@ -33,6 +34,8 @@ struct Loaded {
     info: WeightsInfo,
     template: Option<ChatTemplate>,
     controls: ControlTexts,
+    /// Made when it is asked for first.
+    compiler: OnceLock<Result<Compiler, ConstraintError>>,
     /// Held while a context is created: llama.cpp may write to the model then.
     opening: Mutex<()>,
 }
@@ -44,18 +47,38 @@ impl Weights {
     ///
     /// A [`LoadError`] that names the file.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
-        check_gguf(path)?;
-        let model = LlamaModel::load_from_file(backend()?, path, &LlamaModelParams::default())
-            .map_err(|source| LoadError::Refused {
-                path: path.into(),
-                source,
-            })?;
-        let controls = ControlTexts::of(&model.vocab())?;
+        let model = open(path, &LlamaModelParams::default())?;
         let template = chat_template(&model);
+        Self::with(model, path, template)
+    }
+
+    /// Loads the GGUF at `path` and the chat template in the file `template`,
+    /// which takes the place of the GGUF's own.
+    ///
+    /// # Errors
+    ///
+    /// A [`LoadError`] that names the file at fault.
+    pub fn load_with_template(path: &Path, template: &Path) -> Result<Self, LoadError> {
+        let unusable = |source: Box<dyn std::error::Error + Send + Sync>| LoadError::Template {
+            path: template.into(),
+            source,
+        };
+        let source = fs::read_to_string(template).map_err(|error| unusable(error.into()))?;
+        let model = open(path, &LlamaModelParams::default())?;
+        let compiled = compile(&model, &source).map_err(|error| unusable(error.into()))?;
+        Self::with(model, path, Some(compiled))
+    }
+
+    fn with(
+        model: LlamaModel,
+        path: &Path,
+        template: Option<ChatTemplate>,
+    ) -> Result<Self, LoadError> {
         Ok(Self(Arc::new(Loaded {
             info: WeightsInfo::read(&model, path, template.is_some()),
             template,
-            controls,
+            controls: ControlTexts::of(&model.vocab())?,
+            compiler: OnceLock::new(),
             model,
             opening: Mutex::new(()),
         })))
@@ -66,55 +89,22 @@ impl Weights {
         &self.0.info
     }
 
-    /// The tokens of a raw text prompt, with the model's beginning-of-sequence
-    /// token first if the model wants one.
-    ///
-    /// Text that looks like a control token stays text.
+    /// Compiles what an answer must be. Blocks for up to a second; the first
+    /// time for longer, as the vocabulary is indexed.
     ///
     /// # Errors
     ///
-    /// [`PromptError::TooLong`].
-    pub fn tokenize(&self, text: &str) -> Result<Vec<Token>, PromptError> {
-        let mut tokens = self.beginning();
-        self.encode(&Segment::Literal(text), &mut tokens)?;
-        Ok(tokens)
-    }
-
-    /// The tokens of a chat, as the model's own template puts it, up to where
-    /// the model's answer begins.
-    ///
-    /// Text in a message that looks like a control token stays text.
-    ///
-    /// # Errors
-    ///
-    /// A [`PromptError`]: the model has no template, or the template does not
-    /// take these messages.
-    pub fn render_chat(&self, messages: &[ChatMessage]) -> Result<Vec<Token>, PromptError> {
-        let template = self
-            .0
-            .template
+    /// A [`ConstraintError`] that says which schema cannot be enforced and why.
+    pub fn constrain(&self, form: &Form) -> Result<Constraint, ConstraintError> {
+        let compiler = self.0.compiler.get_or_init(|| Compiler::of(&self.0.model));
+        let mark = |marker: &str| match self.control(marker) {
+            Some(token) => Marker::Control(token.0),
+            None => Marker::Plain,
+        };
+        compiler
             .as_ref()
-            .ok_or(PromptError::NoChatTemplate)?;
-        let mut shield = Shield::new(&self.0.controls);
-        let messages: Vec<_> = messages
-            .iter()
-            .map(|message| ChatMessage {
-                role: shield.cover(&message.role),
-                content: shield.cover(&message.content),
-                name: message.name.as_deref().map(|name| shield.cover(name)),
-            })
-            .collect();
-        let rendered = template.render(&messages)?;
-        let mut tokens = self.beginning();
-        // Most templates write the beginning-of-sequence token themselves.
-        let bos = token_text(&self.vocab(), self.vocab().bos());
-        if !bos.is_empty() && rendered.starts_with(&bos) {
-            tokens.clear();
-        }
-        for segment in shield.segments(&rendered) {
-            self.encode(&segment, &mut tokens)?;
-        }
-        Ok(tokens)
+            .map_err(Clone::clone)?
+            .compile(form, &mark)
     }
 
     pub(crate) fn vocab(&self) -> LlamaVocab<'_> {
@@ -142,26 +132,21 @@ impl Weights {
             .map_err(|source| LoadError::Context { source })
     }
 
-    /// The token that every prompt begins with, if the model wants one.
-    fn beginning(&self) -> Vec<Token> {
-        let vocab = self.vocab();
-        let bos = vocab.bos();
-        let wanted = vocab.should_add_bos() && bos.0 >= 0;
-        wanted.then_some(Token(bos.0)).into_iter().collect()
+    pub(crate) fn template(&self) -> Option<&ChatTemplate> {
+        self.0.template.as_ref()
     }
 
-    fn encode(&self, segment: &Segment<'_>, tokens: &mut Vec<Token>) -> Result<(), PromptError> {
-        let (text, interpret) = match segment {
-            Segment::Template(text) => (text, true),
-            Segment::Literal(text) => (text, false),
-        };
-        // llama.cpp counts bytes in an i32.
-        if i32::try_from(text.len()).is_err() {
-            return Err(PromptError::TooLong);
+    pub(crate) fn controls(&self) -> &ControlTexts {
+        &self.0.controls
+    }
+
+    /// The control token that reads `text`, if there is one.
+    pub(crate) fn control(&self, text: &str) -> Option<Token> {
+        let vocab = self.vocab();
+        match vocab.tokenize(text.as_bytes(), false, true).as_slice() {
+            [token] if vocab.is_control(*token) => Some(Token(token.0)),
+            _ => None,
         }
-        let encoded = self.vocab().tokenize(text.as_bytes(), false, interpret);
-        tokens.extend(encoded.iter().map(|token| Token(token.0)));
-        Ok(())
     }
 }
 
@@ -169,6 +154,15 @@ impl From<Token> for LlamaToken {
     fn from(token: Token) -> Self {
         Self(token.0)
     }
+}
+
+/// Loads what `params` ask for of the GGUF at `path`.
+pub(crate) fn open(path: &Path, params: &LlamaModelParams) -> Result<LlamaModel, LoadError> {
+    check_gguf(path)?;
+    LlamaModel::load_from_file(backend()?, path, params).map_err(|source| LoadError::Refused {
+        path: path.into(),
+        source,
+    })
 }
 
 /// Finds out what llama.cpp would only log: a file that is missing or no GGUF.
@@ -187,20 +181,25 @@ fn check_gguf(path: &Path) -> Result<(), LoadError> {
 
 /// The template of `model`. One that does not compile is treated as missing:
 /// the model still completes raw text.
-fn chat_template(model: &LlamaModel) -> Option<ChatTemplate> {
+pub(crate) fn chat_template(model: &LlamaModel) -> Option<ChatTemplate> {
     let source = model.chat_template(None).ok()?.to_string().ok()?;
+    compile(model, &source)
+        .inspect_err(|error| tracing::warn!(%error, "the model's chat template does not compile"))
+        .ok()
+}
+
+/// The template in `source`, for `model`.
+fn compile(model: &LlamaModel, source: &str) -> Result<ChatTemplate, minijinja::Error> {
     let vocab = model.vocab();
     ChatTemplate::compile(
-        &source,
+        source,
         token_text(&vocab, vocab.bos()),
         token_text(&vocab, vocab.eos()),
     )
-    .inspect_err(|error| tracing::warn!(%error, "the model's chat template does not compile"))
-    .ok()
 }
 
 /// The text of a token that the vocabulary may lack; empty then.
-fn token_text(vocab: &LlamaVocab<'_>, token: LlamaToken) -> String {
+pub(crate) fn token_text(vocab: &LlamaVocab<'_>, token: LlamaToken) -> String {
     if token.0 < 0 {
         return String::new();
     }

@@ -12,10 +12,10 @@
 //! - `registry`: the workers that are up, their leases and connections
 //!   - `connection`: one worker, and how many streams it runs
 //! - `dispatch`: sends a request to the least loaded worker
+//!   - `balance`: which one that is
 //!   - `attempts`: the workers that it is tried on
 //!   - `retry` ([`RetryConfig`]): whether and when it is tried again
 //!   - `retried`: the stream of a generation that may begin again
-//!   - `balance`: which one that is
 //!   - `settled`: the worker's stream, watched until it ends
 //! - `catalog`: the models with what serves them now
 //! - [`Error`] (`error`), `metrics`

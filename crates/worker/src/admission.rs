@@ -46,7 +46,7 @@ pub(crate) struct Place {
 pub(crate) struct Permit {
     // Fields drop in this order: whoever gets the place next finds the slot free.
     _running: Counted,
-    _slot: OwnedSemaphorePermit,
+    _slot: Option<OwnedSemaphorePermit>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -102,7 +102,7 @@ impl Admission {
         match timeout_at(until, self.slots.clone().acquire_owned()).await {
             Ok(Ok(slot)) => Ok(Permit {
                 _running: Counted::new(gauge!(metrics::RUNNING, "engine" => self.engine.clone())),
-                _slot: slot,
+                _slot: Some(slot),
                 _place: place.place,
             }),
             // Only a semaphore that is closed fails, and nobody closes this one.
@@ -118,6 +118,35 @@ impl Admission {
                 })
             }
         }
+    }
+
+    /// Waits for `turn`, which an engine with a queue of its own gives, and no longer than
+    /// `deadline`.
+    pub async fn admit_when<T>(
+        &self,
+        place: Place,
+        deadline: Option<Instant>,
+        turn: impl Future<Output = Result<T, Error>>,
+    ) -> Result<(T, Permit), Error> {
+        let turn = match deadline {
+            Some(deadline) => timeout_at(deadline, turn)
+                .await
+                .unwrap_or(Err(Error::DeadlineExceeded)),
+            None => turn.await,
+        };
+        let turn = turn.inspect_err(|error| match error {
+            Error::QueueFull { .. } => self.refused("full"),
+            Error::QueueTooSlow { .. } => self.refused("age"),
+            Error::DeadlineExceeded => self.refused("deadline"),
+            _ => {}
+        })?;
+        let permit = Permit {
+            _running: Counted::new(gauge!(metrics::RUNNING, "engine" => self.engine.clone())),
+            // A stream that is complete holds its slot until it is read to the end.
+            _slot: self.slots.clone().try_acquire_owned().ok(),
+            _place: place.place,
+        };
+        Ok((turn, permit))
     }
 
     fn refused(&self, reason: &'static str) {

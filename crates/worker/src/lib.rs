@@ -31,9 +31,9 @@ mod serving;
 pub mod store;
 mod worker;
 
-pub use config::{Config, EngineConfig, KeySource, LocalConfig, SimConfig, SimFault, SimFaultKind, UpstreamConfig};
-pub use engine::upstream::{
-    Failure as UpstreamFailure, Reply as UpstreamReply, UpstreamError,
+pub use config::{
+    Config, EngineConfig, KeySource, LocalConfig, SimConfig, SimFault, SimFaultKind, UpstreamConfig,
 };
+pub use engine::upstream::{Failure as UpstreamFailure, Reply as UpstreamReply, UpstreamError};
 pub use error::Error;
 pub use worker::Worker;

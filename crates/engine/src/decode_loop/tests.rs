@@ -1,5 +1,6 @@
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use futures::FutureExt;
 
@@ -69,6 +70,10 @@ impl Model for Fake {
         vec![b'a' + token.0 as u8]
     }
 
+    fn control_piece(&self, token: Token) -> Vec<u8> {
+        self.piece(token)
+    }
+
     fn ends_text(&self, token: Token) -> bool {
         token == END
     }
@@ -117,6 +122,7 @@ impl Cycles {
             logprobs: None,
             echo: false,
             constraint: None,
+            visible_controls: Arc::default(),
         };
         let (outbox, generation) = Outbox::open(LIMIT)?;
         let generator = Generator::new(&self.model, &mut job, 256);

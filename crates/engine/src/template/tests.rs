@@ -7,11 +7,7 @@ const SMOLLM2: &str = "{% for message in messages %}{% if loop.first and message
 
 fn render(source: &str) -> Result<String> {
     let template = ChatTemplate::compile(source, "<s>".into(), "</s>".into())?;
-    Ok(template.render(&[ChatMessage {
-        role: "user".into(),
-        content: "Hi <b> & 'é'\\".into(),
-        name: None,
-    }])?)
+    Ok(template.render(&[ChatMessage::new("user", "Hi <b> & 'é'\\")], &[])?)
 }
 
 #[test]
@@ -79,7 +75,7 @@ fn raised_message_is_told() -> Result {
         String::new(),
     )?;
     assert!(matches!(
-        template.render(&[]),
+        template.render(&[], &[]),
         Err(PromptError::Refused { message }) if message == "roles must alternate"
     ));
     Ok(())
@@ -92,13 +88,70 @@ fn other_failures_tell_no_content() -> Result {
         String::new(),
         String::new(),
     )?;
-    let secret = ChatMessage {
-        role: "user".into(),
-        content: "secret".into(),
-        name: None,
-    };
-    let error = template.render(&[secret]).err().ok_or("rendered")?;
+    let secret = ChatMessage::new("user", "secret");
+    let error = template.render(&[secret], &[]).err().ok_or("rendered")?;
     assert!(matches!(error, PromptError::Template { line: 2, .. }));
     assert!(!format!("{error} {error:?}").contains("secret"));
+    Ok(())
+}
+
+#[test]
+fn tools_reach_the_template_in_the_order_of_their_schema() -> Result {
+    let template = ChatTemplate::compile(
+        "{% for tool in tools %}{{ tool | tojson }}<tool_call>{% endfor %}",
+        String::new(),
+        String::new(),
+    )?;
+    let tool = Tool {
+        name: "get".into(),
+        description: Some("Gets <b>".into()),
+        parameters: Some(r#"{"type":"object","properties":{"z":{},"a":{}}}"#.into()),
+    };
+    assert_eq!(
+        template.render(&[], &[tool])?,
+        r#"{"type": "function", "function": {"name": "get", "description": "Gets <b>", "parameters": {"type": "object", "properties": {"z": {}, "a": {}}}}}<tool_call>"#
+    );
+    assert_eq!(template.render(&[], &[])?, "");
+    Ok(())
+}
+
+#[test]
+fn arguments_are_an_object_where_they_parse() -> Result {
+    let template = ChatTemplate::compile(
+        "{% for call in messages[0].tool_calls %}{{ call.function.arguments.a }},{{ call.id }};{% endfor %}\
+         {{ messages[0].reasoning_content }}{{ messages[0].tool_call_id is defined }}",
+        String::new(),
+        String::new(),
+    )?;
+    let call = |arguments: &str| ToolCall {
+        id: "call_1".into(),
+        name: "get".into(),
+        arguments: arguments.into(),
+    };
+    let message = ChatMessage {
+        reasoning: Some("hm".into()),
+        tool_calls: vec![call(r#"{"a": 7}"#), call("{cut")],
+        ..ChatMessage::new("assistant", "")
+    };
+    assert_eq!(
+        template.render(&[message], &[])?,
+        "7,call_1;,call_1;hmFalse"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_template_without_tools_refuses_them() -> Result {
+    let tool = Tool {
+        name: "get".into(),
+        description: None,
+        parameters: None,
+    };
+    let unknown = "{{ tools | tojson }}<function=name>";
+    for source in [SMOLLM2, unknown] {
+        let template = ChatTemplate::compile(source, String::new(), String::new())?;
+        let refused = template.render(&[], std::slice::from_ref(&tool));
+        assert!(matches!(refused, Err(PromptError::NoTools)));
+    }
     Ok(())
 }

@@ -77,16 +77,12 @@ pub(crate) async fn engine() -> Result<MutexGuard<'static, Arc<Engine>>> {
 
 /// A chat of one message.
 pub(crate) fn chat(content: &str) -> Vec<ChatMessage> {
-    vec![ChatMessage {
-        role: "user".into(),
-        content: content.into(),
-        name: None,
-    }]
+    vec![ChatMessage::new("user", content)]
 }
 
 /// A job at temperature 0.
 pub(crate) fn job(content: &str, max_tokens: u32) -> Result<Job> {
-    job_of(weights()?.render_chat(&chat(content))?, max_tokens)
+    job_of(weights()?.render_chat(&chat(content), &[])?, max_tokens)
 }
 
 /// A job at temperature 0 that continues `prompt`.
@@ -103,6 +99,7 @@ pub(crate) fn job_of(prompt: Vec<Token>, max_tokens: u32) -> Result<Job> {
         logprobs: None,
         echo: false,
         constraint: None,
+        visible_controls: Arc::default(),
     })
 }
 

@@ -1,12 +1,18 @@
 //! Tests against a real model, SmolLM2-135M-Instruct.
 
 mod batching;
+mod constraint;
+mod embedder;
 mod generation;
 mod harness;
+mod inspect;
 mod lifecycle;
-mod logs;
 mod logprobs;
+mod logs;
 mod prompt;
+mod python;
 mod random;
 mod sampling;
+mod schemas;
+mod tools;
 mod weights;

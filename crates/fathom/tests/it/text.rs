@@ -32,12 +32,8 @@ async fn usage_is_what_the_models_own_tokenizer_counts() {
     let server = shared().await;
     let answer = whole(&server.client(), &chat(QUESTION, 64)).await;
     let weights = weights();
-    let turn = ChatMessage {
-        role: "user".to_owned(),
-        content: QUESTION.to_owned(),
-        name: None,
-    };
-    let prompt = weights.render_chat(&[turn]).unwrap().len();
+    let turn = ChatMessage::new("user", QUESTION.to_owned());
+    let prompt = weights.render_chat(&[turn], &[]).unwrap().len();
     let completion = weights.tokenize(&answer.text).unwrap().len();
     assert_eq!(answer.usage.prompt_tokens as usize, prompt);
     assert_eq!(answer.usage.completion_tokens as usize, completion);
@@ -109,7 +105,11 @@ async fn a_prompt_that_is_too_long_is_refused_with_both_numbers() {
         content,
         name: None,
     };
-    let tokens = weights().render_chat(&[turn]).unwrap().len().to_string();
+    let tokens = weights()
+        .render_chat(&[turn], &[])
+        .unwrap()
+        .len()
+        .to_string();
     assert!(
         message.contains(&tokens) && message.contains("8192"),
         "{message}"

@@ -1,83 +1,148 @@
 //! Weights in this process, through llama.cpp.
 
+mod answer;
+mod prompt;
+mod vectors;
+
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::Duration;
 
 use fathom_engine::{
-    ChatMessage, EngineError, EngineOptions, Event as EngineEvent, FinishReason as EngineFinish,
-    Generation, Job, Sampling as EngineSampling, Token, Weights,
+    Embedder, EmbedderOptions, EngineError, EngineOptions, Event as EngineEvent, Job, LoadError,
+    Sampling as EngineSampling, Token, Weights,
 };
 use fathom_proto::catalog::Deployment;
 use fathom_proto::engines::EngineLoad;
 use fathom_proto::inference::{
-    Delta, Event, FinishReason, GenerateRequest, Piece, Prompt, RequestContext, Sampling,
-    TokenStream, Usage,
+    EmbedRequest, Embeddings, GenerateRequest, RequestContext, Sampling, TokenStream,
 };
-use futures::StreamExt;
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
 
-use crate::admission::{Admission, Limits, Permit};
-use crate::engine::{Engine, answer_budget, param};
+use crate::admission::{Admission, Limits, Place};
+use crate::engine::local::answer::Answer;
+use crate::engine::local::prompt::Prepared;
+use crate::engine::{Engine, answer_budget, extra, param};
 use crate::{Error, LocalConfig};
 
 /// Longest context that memory is set aside for unless configured.
 const DEFAULT_CONTEXT: u32 = 8192;
 
-/// How long to wait for llama.cpp to notice that a job was cancelled, between two looks.
-const BUSY_PAUSE: Duration = Duration::from_millis(5);
+/// The same for weights that make vectors, which take memory for its square.
+const DEFAULT_EMBEDDED: u32 = 2048;
 
-/// One engine of llama.cpp; it runs one generation at a time.
+/// Weights and what computes with them.
 pub(crate) struct Local {
     weights: Weights,
-    engine: fathom_engine::Engine,
+    compute: Compute,
+    config: LocalConfig,
     deployment: Deployment,
     admission: Admission,
+}
+
+/// What the weights are for.
+enum Compute {
+    Text(fathom_engine::Engine),
+    Vectors(Arc<Embedder>),
 }
 
 impl Local {
     /// Loads the weights at `path`. Blocks for as long as that takes.
     pub fn load(config: &LocalConfig, path: &Path) -> Result<Self, Error> {
-        let failed = |source| Error::Load {
+        Self::start(config, path).map_err(|source| Error::Load {
             serves: config.serves.join(", "),
             source,
+        })
+    }
+
+    fn start(config: &LocalConfig, path: &Path) -> Result<Self, LoadError> {
+        let weights = match &config.chat_template {
+            Some(template) => Weights::load_with_template(path, template)?,
+            None => Weights::load(path)?,
         };
-        let weights = Weights::load(path).map_err(failed)?;
         let info = weights.info();
+        let embeds = info.pooling.is_some();
+        let default = if embeds {
+            DEFAULT_EMBEDDED
+        } else {
+            DEFAULT_CONTEXT
+        };
         let context_length = config
             .context_length
-            .unwrap_or(info.context_length.min(DEFAULT_CONTEXT));
-        let threads = config.threads.or_else(|| available_parallelism().ok());
-        let options = EngineOptions::new(context_length, threads.unwrap_or(NonZeroUsize::MIN));
+            .unwrap_or(info.context_length.min(default));
         let deployment = Deployment {
             backend: "local".to_owned(),
             weights: info.name.clone(),
             context_length,
         };
+        let capacity = if embeds { 1 } else { config.slots.get() };
         let limits = Limits {
-            capacity: 1,
+            capacity,
             max_queue: config.max_queue,
             max_queue_age: config.max_queue_age,
         };
+        // Requests that were given up leave the engine's own queue a step later.
+        let max_waiting = config.max_queue.saturating_add(capacity);
+        let threads = config.threads.or_else(|| available_parallelism().ok());
+        let threads = threads.unwrap_or(NonZeroUsize::MIN);
+        let compute = if embeds {
+            let options = EmbedderOptions {
+                context_length,
+                threads,
+                max_waiting,
+            };
+            Compute::Vectors(Arc::new(Embedder::start(weights.clone(), options)?))
+        } else {
+            let options = EngineOptions {
+                slots: config.slots,
+                kv_tokens: config
+                    .kv_tokens
+                    .unwrap_or(context_length.saturating_mul(2))
+                    .max(context_length),
+                prefill_chunk: config.prefill_chunk.unwrap_or(EngineOptions::PREFILL_CHUNK),
+                max_waiting,
+                max_wait: config.max_queue_age,
+                ..EngineOptions::new(context_length, threads)
+            };
+            Compute::Text(fathom_engine::Engine::start(weights.clone(), options)?)
+        };
         Ok(Self {
-            engine: fathom_engine::Engine::start(weights.clone(), options).map_err(failed)?,
-            admission: Admission::new(&deployment.weights, limits),
             weights,
+            compute,
+            config: config.clone(),
+            admission: Admission::new(&deployment.weights, limits),
             deployment,
         })
     }
 
-    /// Hands the job to the engine. A generation that was dropped holds the engine until the
-    /// step it is in ends, and is waited for.
-    async fn submit(&self, job: impl Fn() -> Job) -> Result<Generation, Error> {
-        loop {
-            match self.engine.submit(job()) {
-                Err(EngineError::Busy) => sleep(BUSY_PAUSE).await,
-                Err(error) => return Err(error.into()),
-                Ok(generation) => return Ok(generation),
-            }
+    /// The prompt and what comes with it, and the place, which goes along: as many prompts are
+    /// read at a time as there are places.
+    async fn prepare(
+        &self,
+        place: Place,
+        request: &GenerateRequest,
+    ) -> Result<(Place, Prepared), Error> {
+        let (weights, request) = (self.weights.clone(), request.clone());
+        let prepared = spawn_blocking(move || (place, Prepared::of(&weights, request)));
+        let (place, prepared) = prepared.await?;
+        Ok((place, prepared?))
+    }
+
+    /// What an error of the engine means here.
+    fn refusal(&self, error: EngineError) -> Error {
+        match error {
+            EngineError::Busy => Error::QueueFull {
+                max_queue: self.config.max_queue,
+            },
+            EngineError::Expired => Error::QueueTooSlow {
+                max_queue_age: self.config.max_queue_age,
+            },
+            EngineError::NothingToDo => Error::Unsupported {
+                param: "max_tokens".to_owned(),
+                problem: "0 only makes sense with `echo`".to_owned(),
+            },
+            error => error.into(),
         }
     }
 }
@@ -89,114 +154,99 @@ impl Engine for Local {
     }
 
     fn load(&self) -> EngineLoad {
-        self.admission.load()
+        let (kv_used, kv_capacity) = match &self.compute {
+            Compute::Text(engine) => {
+                let load = engine.load();
+                (load.kv_used, load.kv_capacity)
+            }
+            Compute::Vectors(_) => (0, 0),
+        };
+        EngineLoad {
+            kv_used,
+            kv_capacity,
+            ..self.admission.load()
+        }
     }
 
     async fn generate(
         &self,
-        mut request: GenerateRequest,
+        request: GenerateRequest,
         context: RequestContext,
     ) -> Result<TokenStream, Error> {
-        // The place goes along: as many prompts are read at a time as there are places.
-        let place = self.admission.enter()?;
-        let weights = self.weights.clone();
-        let prompt = std::mem::replace(&mut request.prompt, Prompt::Tokens(Vec::new()));
-        let param = param(&prompt);
-        let (place, tokens) = spawn_blocking(move || (place, tokens(&weights, prompt))).await?;
-        let tokens = tokens?;
-        let max_tokens = answer_budget(&request, param, tokens.len(), &self.deployment)?;
-        let permit = self.admission.admit(place, context.deadline).await?;
-        let job = || Job {
-            prompt: tokens.clone(),
-            max_tokens,
-            sampling: sampling(request.sampling.clone()),
-            stop: request.stop.clone(),
-            partition: context.tenant.as_str().into(),
-            logprobs: None,
-            echo: false,
-            constraint: None,
-        };
-        Ok(events(self.submit(job).await?, permit))
-    }
-}
-
-/// The tokens of a prompt. Blocks for milliseconds when it is long.
-fn tokens(weights: &Weights, prompt: Prompt) -> Result<Vec<Token>, Error> {
-    let param = param(&prompt);
-    let tokens = match prompt {
-        Prompt::Text(text) => weights.tokenize(&text),
-        Prompt::Infill { before, .. } => weights.tokenize(&before),
-        Prompt::Chat(messages) => {
-            let messages = messages.into_iter().map(|message| ChatMessage {
-                role: message.role.as_str().to_owned(),
-                content: message.content,
-                name: message.name,
+        let Compute::Text(engine) = &self.compute else {
+            return Err(Error::Unsupported {
+                param: "model".to_owned(),
+                problem: "its weights make embeddings and no text".to_owned(),
             });
-            weights.render_chat(&messages.collect::<Vec<_>>())
+        };
+        let known = extra::harmless(request.extra.as_ref())?;
+        if known.contains_key("sim") {
+            return Err(Error::Unsupported {
+                param: "sim".to_owned(),
+                problem: "its weights are real; leave it out".to_owned(),
+            });
         }
-        Prompt::Tokens(ids) => {
-            let ids = ids.into_iter().map(|id| i32::try_from(id).map(Token));
-            return ids
-                .collect::<Result<_, _>>()
-                .map_err(|_| Error::UnknownToken);
-        }
-    };
-    tokens.map_err(|source| Error::Prompt { param, source })
-}
+        let place = self.admission.enter()?;
+        let (place, prepared) = self.prepare(place, &request).await?;
+        let tokens = prepared.tokens.len();
+        let max_tokens = answer_budget(&request, param(&request.prompt), tokens, &self.deployment)?;
+        let job = Job {
+            prompt: prepared.tokens,
+            partition: context.tenant.as_str().into(),
+            max_tokens,
+            sampling: sampling(request.sampling),
+            stop: request.stop,
+            logprobs: request.logprobs.map(|top| top as usize),
+            echo: request.echo,
+            constraint: prepared.constraint,
+            visible_controls: prepared.controls,
+        };
+        let mut generation = engine.submit(job).map_err(|error| self.refusal(error))?;
+        let started = async {
+            match generation.next().await {
+                Some(Ok(event)) => Ok(event),
+                Some(Err(error)) => Err(self.refusal(error)),
+                None => Err(Error::Engine(EngineError::Internal)),
+            }
+        };
+        let (started, permit): (EngineEvent, _) = self
+            .admission
+            .admit_when(place, context.deadline, started)
+            .await?;
+        Ok(Answer::new(prepared.style).stream(started, generation, permit))
+    }
 
-/// The engine's events as the port's; the permit goes with them.
-fn events(generation: Generation, permit: Permit) -> TokenStream {
-    Box::pin(generation.map(move |event| {
-        let _held = &permit;
-        match event {
-            Ok(event) => Ok(convert(event)),
-            Err(error) => Err(Error::from(error).into()),
-        }
-    }))
-}
-
-fn convert(event: EngineEvent) -> Event {
-    match event {
-        EngineEvent::Started {
-            prompt_tokens,
-            cached_tokens,
-        } => Event::Started {
-            prompt_tokens,
-            cached_tokens,
-            fingerprint: None,
-        },
-        EngineEvent::Text { text, tokens, .. } => Event::Delta(Delta {
-            piece: Piece::Text(text),
-            tokens,
-            logprobs: Vec::new(),
-        }),
-        EngineEvent::Finished {
-            reason,
-            prompt_tokens,
-            cached_tokens,
-            completion_tokens,
-        } => Event::Finished {
-            reason: match reason {
-                EngineFinish::Stop => FinishReason::Stop,
-                EngineFinish::Length => FinishReason::Length,
-            },
-            usage: Usage {
-                prompt_tokens,
-                completion_tokens,
-                cached_tokens,
-                reasoning_tokens: 0,
-            },
-        },
+    async fn embed(
+        &self,
+        request: EmbedRequest,
+        context: RequestContext,
+    ) -> Result<Embeddings, Error> {
+        let Compute::Vectors(embedder) = &self.compute else {
+            let EmbedRequest { model, .. } = request;
+            return Err(Error::NoEmbeddings { model });
+        };
+        extra::harmless(request.extra.as_ref())?;
+        let place = self.admission.enter()?;
+        let vectors = vectors::vectors(embedder.clone(), request, self.config.max_queue);
+        let admitted = self.admission.admit_when(place, context.deadline, vectors);
+        Ok(admitted.await?.0)
     }
 }
 
 fn sampling(sampling: Sampling) -> EngineSampling {
+    let bias = sampling.logit_bias.iter().map(|bias| {
+        // An id beyond every vocabulary is refused by the engine.
+        let token = i32::try_from(bias.token).unwrap_or(i32::MAX);
+        (Token(token), bias.bias)
+    });
     EngineSampling {
         temperature: sampling.temperature,
         top_p: sampling.top_p,
+        top_k: sampling.top_k,
+        min_p: sampling.min_p,
         seed: sampling.seed,
         frequency_penalty: sampling.frequency_penalty,
         presence_penalty: sampling.presence_penalty,
-        ..EngineSampling::default()
+        logit_bias: bias.collect(),
     }
 }

@@ -1,10 +1,16 @@
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fathom_proto::ErrorCode;
-use fathom_proto::inference::{Event, FinishReason, GenerateRequest, Inference, Prompt};
+use fathom_proto::inference::{
+    EmbedInput, EmbedRequest, Event, FinishReason, Format, Function, GenerateRequest, Inference,
+    Json, Piece, Prompt, ToolChoice, Tools,
+};
+use fathom_worker::{EngineConfig, LocalConfig, Worker};
 use futures::StreamExt;
+use tokio::sync::MutexGuard;
 
-use crate::harness::{answer, chat, context, request, start_local};
+use crate::harness::{answer, chat, context, request, start, start_local};
 
 #[tokio::test]
 async fn temperature_zero_says_the_same_twice_with_exact_usage() {
@@ -14,7 +20,9 @@ async fn temperature_zero_says_the_same_twice_with_exact_usage() {
         ..chat("Name three rivers.")
     };
     let first = answer(&worker, asked.clone()).await;
-    assert_eq!(first, answer(&worker, asked).await);
+    let second = answer(&worker, asked).await;
+    assert_eq!(first.text, second.text);
+    assert!(second.usage.cached_tokens > 0);
     assert_eq!(first.usage.completion_tokens, first.tokens);
     assert!(!first.text.is_empty());
     let cut = GenerateRequest {
@@ -121,4 +129,212 @@ async fn a_burst_of_callers_who_leave_holds_nobody_up() {
         ..chat("Hello")
     };
     assert_eq!(answer(&worker, asked).await.usage.completion_tokens, 1);
+}
+
+async fn refused(asked: GenerateRequest) -> fathom_proto::Error {
+    let (worker, _turn) = start_local().await;
+    worker.generate(asked, context()).await.err().unwrap()
+}
+
+#[tokio::test]
+async fn what_the_model_cannot_do_is_refused_by_name() {
+    let infill = Prompt::Infill {
+        before: "a".into(),
+        after: "b".into(),
+    };
+    let mut parts = chat("Hello");
+    if let Prompt::Chat(messages) = &mut parts.prompt {
+        messages[0].parts = Some(Json("[{}]".into()));
+    }
+    let function = Function {
+        name: "get".into(),
+        description: None,
+        parameters: None,
+        strict: None,
+    };
+    let tools = Tools {
+        functions: vec![function],
+        choice: ToolChoice::Auto,
+        parallel: true,
+    };
+    let schema = Format::JsonSchema {
+        name: "answer".into(),
+        schema: Json(r#"{"not": {}}"#.into()),
+        strict: None,
+    };
+    for (asked, param) in [
+        (request(infill), "suffix"),
+        (parts, "messages[0].content"),
+        (
+            GenerateRequest {
+                tools: Some(tools),
+                ..chat("Hello")
+            },
+            "tools",
+        ),
+        (
+            GenerateRequest {
+                format: schema,
+                ..chat("Hello")
+            },
+            "response_format",
+        ),
+        (
+            GenerateRequest {
+                extra: Some(Json(r#"{"audio": {}}"#.into())),
+                ..chat("Hello")
+            },
+            "audio",
+        ),
+    ] {
+        let error = refused(asked).await;
+        assert_eq!(error.code, ErrorCode::InvalidRequest, "{error}");
+        assert_eq!(error.param.as_deref(), Some(param), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_json_object_comes_back_as_one() {
+    let (worker, _turn) = start_local().await;
+    let asked = GenerateRequest {
+        format: Format::JsonSchema {
+            name: "answer".into(),
+            schema: Json(r#"{"enum": ["yes", "no"]}"#.into()),
+            strict: Some(true),
+        },
+        max_tokens: Some(16),
+        ..chat("Is water wet?")
+    };
+    let answer = answer(&worker, asked).await;
+    assert_eq!(answer.reason, FinishReason::Stop);
+    assert!(["\"yes\"", "\"no\""].contains(&answer.text.as_str()));
+}
+
+#[tokio::test]
+async fn every_token_has_its_logprob() {
+    let (worker, _turn) = start_local().await;
+    let asked = GenerateRequest {
+        logprobs: Some(2),
+        max_tokens: Some(6),
+        ..chat("Name three rivers.")
+    };
+    let stream = worker.generate(asked, context()).await.unwrap();
+    let events: Vec<Event> = stream.map(Result::unwrap).collect().await;
+    let logprobs: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Delta(delta) => Some(&delta.logprobs),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    assert_eq!(logprobs.len(), 6);
+    assert!(logprobs.iter().all(|logprob| logprob.top.len() == 2));
+}
+
+#[tokio::test]
+async fn weights_without_vectors_say_so() {
+    let (worker, _turn) = start_local().await;
+    let asked = EmbedRequest {
+        model: "deepseek-chat".into(),
+        inputs: vec![EmbedInput::Text("Hello".into())],
+        dimensions: None,
+        extra: None,
+    };
+    let error = worker.embed(asked, context()).await.err().unwrap();
+    assert_eq!(error.code, ErrorCode::InvalidRequest);
+    assert_eq!(error.param.as_deref(), Some("model"));
+}
+
+/// A worker whose model has a template of the engine's tests.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the path of the model is no configuration"
+)]
+async fn with_template(name: &str) -> (Worker, MutexGuard<'static, ()>) {
+    let (_, turn) = start_local().await;
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/tests/it/fixtures");
+    let engine = EngineConfig::Local(LocalConfig {
+        serves: vec!["deepseek-chat".to_owned()],
+        path: std::env::var_os("FATHOM_TEST_MODEL").map(Into::into),
+        chat_template: Some(fixtures.join(name)),
+        ..LocalConfig::default()
+    });
+    (start(engine).await.0, turn)
+}
+
+async fn events(worker: &Worker, asked: GenerateRequest) -> Vec<Event> {
+    let stream = worker.generate(asked, context()).await.unwrap();
+    stream.map(Result::unwrap).collect().await
+}
+
+#[tokio::test]
+async fn a_required_call_comes_with_an_id_and_its_name_first() {
+    let (worker, _turn) = with_template("hermes.jinja").await;
+    let function = Function {
+        name: "get_time".into(),
+        description: None,
+        parameters: Some(Json(
+            r#"{"type": "object", "properties": {"utc": {"type": "boolean"}},
+                "required": ["utc"], "additionalProperties": false}"#
+                .into(),
+        )),
+        strict: None,
+    };
+    let asked = GenerateRequest {
+        tools: Some(Tools {
+            functions: vec![function],
+            choice: ToolChoice::Named("get_time".into()),
+            parallel: false,
+        }),
+        max_tokens: Some(64),
+        ..chat("What time is it?")
+    };
+    let (mut calls, mut arguments) = (Vec::new(), String::new());
+    let events = events(&worker, asked).await;
+    for event in &events {
+        if let Event::Delta(delta) = event
+            && let Piece::ToolCall(call) = &delta.piece
+        {
+            arguments.push_str(&call.arguments);
+            calls.push(call.clone());
+        }
+    }
+    assert!(calls[0].id.as_deref().unwrap().starts_with("call_"));
+    assert_eq!(calls[0].name.as_deref(), Some("get_time"));
+    assert!(calls[1..].iter().all(|call| call.id.is_none()));
+    let arguments: serde_json::Value = serde_json::from_str(&arguments).unwrap();
+    assert!(arguments["utc"].is_boolean());
+    let Some(Event::Finished { reason, usage }) = events.last() else {
+        panic!("not finished");
+    };
+    assert_eq!(*reason, FinishReason::ToolCalls);
+    let told: u32 = events.iter().map(tokens).sum();
+    assert_eq!(told, usage.completion_tokens);
+}
+
+fn tokens(event: &Event) -> u32 {
+    match event {
+        Event::Delta(delta) => delta.tokens,
+        _ => 0,
+    }
+}
+
+#[tokio::test]
+async fn thoughts_are_told_apart_and_counted() {
+    let (worker, _turn) = with_template("thinking.jinja").await;
+    let asked = GenerateRequest {
+        max_tokens: Some(8),
+        ..chat("Think.")
+    };
+    let events = events(&worker, asked).await;
+    let is_reasoning = |event: &Event| match event {
+        Event::Delta(delta) => matches!(delta.piece, Piece::Reasoning(_)),
+        _ => false,
+    };
+    assert!(events.iter().any(is_reasoning));
+    assert!(matches!(
+        events.last(),
+        Some(Event::Finished { usage, .. }) if usage.reasoning_tokens == 8
+    ));
 }

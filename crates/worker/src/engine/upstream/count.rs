@@ -86,12 +86,13 @@ fn counted(weights: &Weights, prompt: Prompt, text: &str) -> Option<Usage> {
         Prompt::Tokens(tokens) => tokens.len(),
         Prompt::Infill { before, after } => tokens(&before)? + tokens(&after)?,
         Prompt::Chat(turns) => {
-            let turns = turns.into_iter().map(|turn| ChatMessage {
-                role: turn.role.as_str().to_owned(),
-                content: turn.content,
-                name: turn.name,
-            });
-            weights.render_chat(&turns.collect::<Vec<_>>()).ok()?.len()
+            let turns = turns
+                .into_iter()
+                .map(|turn| ChatMessage::new(turn.role.as_str(), turn.content));
+            weights
+                .render_chat(&turns.collect::<Vec<_>>(), &[])
+                .ok()?
+                .len()
         }
     };
     // The token that a text begins with is none that was generated.

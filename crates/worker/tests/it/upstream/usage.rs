@@ -43,12 +43,8 @@ async fn they_are_counted_with_a_tokenizer() {
     let path = Path::new(&path);
     let counted = usage(Some(path)).await;
     let weights = Weights::load(path).unwrap();
-    let turn = ChatMessage {
-        role: "user".to_owned(),
-        content: "hello".to_owned(),
-        name: None,
-    };
-    let prompt = weights.render_chat(&[turn]).unwrap().len() as u32;
+    let turn = ChatMessage::new("user", "hello".to_owned());
+    let prompt = weights.render_chat(&[turn], &[]).unwrap().len() as u32;
     let completion = weights.tokenize("Hello, world of tokens!").unwrap().len() as u32;
     assert_eq!(
         (counted.prompt_tokens, counted.completion_tokens),
