@@ -48,9 +48,6 @@ const TASKS: usize = 1024;
 /// Most sequences that llama.cpp has.
 const MAX_SEQUENCES: usize = 256;
 
-/// Texts that are remembered for their beginnings, beside those that run.
-const REMEMBERED: usize = 32;
-
 /// How an engine works.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
@@ -59,11 +56,12 @@ pub struct EngineOptions {
     /// Threads that llama.cpp computes with. More than there are idle cores
     /// make it much slower, not faster.
     pub threads: NonZeroUsize,
-    /// Most tokens of all running and remembered texts together: what they
-    /// share counts once. Memory for all of them is taken at the start. Less
-    /// than `context_length` counts as that.
+    /// Most tokens of all running texts together: what they share counts once.
+    /// Memory for all of them is taken at the start. As many tokens of texts
+    /// that ended are remembered for their beginnings, in memory that is taken
+    /// when it is needed. Less than `context_length` counts as that.
     pub kv_tokens: u32,
-    /// Jobs that run at a time; more than 255 count as that.
+    /// Jobs that run at a time; more than 256 count as that.
     pub slots: NonZeroUsize,
     /// Jobs that may wait beside those that run or could; further ones are
     /// refused.
@@ -111,11 +109,11 @@ impl EngineOptions {
     /// what was computed for another.
     pub(crate) fn limits(&self, reuse: bool) -> Limits {
         let context_length = self.context_length as usize;
-        let slots = self.slots.get().min(MAX_SEQUENCES - 1);
+        let kv_tokens = context_length.max(self.kv_tokens as usize);
         Limits {
-            slots,
-            kv_tokens: context_length.max(self.kv_tokens as usize),
-            sequences: (slots + REMEMBERED).min(MAX_SEQUENCES),
+            slots: self.slots.get().min(MAX_SEQUENCES),
+            kv_tokens,
+            remembered: kv_tokens,
             max_wait: self.max_wait,
             prefill_chunk: self.prefill_chunk.get().min(context_length),
             reuse,

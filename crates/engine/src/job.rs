@@ -105,7 +105,7 @@ pub struct EngineLoad {
     pub running: u32,
     /// Jobs that wait.
     pub waiting: u32,
-    /// Tokens of context that running and remembered texts take.
+    /// Tokens of context that running texts take.
     pub kv_used: u32,
     /// Tokens of context that there are.
     pub kv_capacity: u32,

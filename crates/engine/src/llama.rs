@@ -1,14 +1,16 @@
 //! llama.cpp as the decode loop's model.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::context::session::{LlamaStateSeqFlags, SeqState};
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_AUTO;
 
 use crate::model::Model;
-use crate::scheduler::{CacheChange, Plan};
+use crate::scheduler::{CacheChange, Plan, SavedId};
 use crate::{EngineError, EngineOptions, LoadError, Token, Weights};
 
 /// Weights, and how to work with them.
@@ -20,6 +22,8 @@ pub(crate) struct Llama<'w> {
 /// A context of llama.cpp and the batch that it reads.
 pub(crate) struct Context<'w> {
     context: LlamaContext<'w>,
+    /// Texts outside of the KV cache.
+    saved: BTreeMap<SavedId, SeqState>,
     batch: LlamaBatch<'static>,
 }
 
@@ -34,11 +38,13 @@ impl<'w> Model for Llama<'w> {
         let limits = self.options.limits(true);
         let number = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
         let threads = i32::try_from(self.options.threads.get()).unwrap_or(i32::MAX);
-        // llama.cpp wants room in a batch for one token of each sequence.
-        let batch = (limits.prefill_chunk + limits.slots).max(limits.sequences);
+        let batch = limits.prefill_chunk + limits.slots;
+        // llama.cpp cuts a batch to the context, and aborts where a batch has
+        // no room for one token of each sequence.
+        let tokens = limits.kv_tokens.max(batch);
         let params = LlamaContextParams::default()
-            .with_n_ctx(NonZeroU32::new(number(limits.kv_tokens)))
-            .with_n_seq_max(number(limits.sequences))
+            .with_n_ctx(NonZeroU32::new(number(tokens)))
+            .with_n_seq_max(number(limits.slots))
             .with_kv_unified(true)
             .with_swa_full(true)
             .with_flash_attention_policy(LLAMA_FLASH_ATTN_TYPE_AUTO)
@@ -48,15 +54,16 @@ impl<'w> Model for Llama<'w> {
             .with_n_threads_batch(threads);
         Ok(Context {
             context: self.weights.open_context(params)?,
+            saved: BTreeMap::new(),
             batch: LlamaBatch::new(batch, 1),
         })
     }
 
     fn decode(&self, context: &mut Context<'w>, plan: &Plan) -> Result<(), EngineError> {
-        let Context { context, batch } = context;
         for change in &plan.changes {
-            apply(context, change)?;
+            context.apply(change)?;
         }
+        let Context { context, batch, .. } = context;
         batch.clear();
         for row in &plan.rows {
             let position = i32::try_from(row.position).map_err(unexpected)?;
@@ -102,15 +109,39 @@ impl<'w> Model for Llama<'w> {
     }
 }
 
-fn apply(context: &mut LlamaContext<'_>, change: &CacheChange) -> Result<(), EngineError> {
-    match *change {
-        CacheChange::Copy { from, to, tokens } => {
-            let end = u32::try_from(tokens).map_err(unexpected)?;
-            context.kv_cache_seq_cp(from, to, Some(0), Some(end))
+impl Context<'_> {
+    fn apply(&mut self, change: &CacheChange) -> Result<(), EngineError> {
+        match *change {
+            CacheChange::Copy { from, to, tokens } => {
+                let end = u32::try_from(tokens).map_err(unexpected)?;
+                self.context
+                    .kv_cache_seq_cp(from, to, Some(0), Some(end))
+                    .map_err(unexpected)
+            }
+            CacheChange::Save { from, to } => {
+                let all = LlamaStateSeqFlags::empty();
+                let state = self.context.state_seq_get(from, all).map_err(unexpected)?;
+                self.saved.insert(to, state);
+                Ok(())
+            }
+            CacheChange::Restore { from, to, tokens } => {
+                let state = self.saved.get(&from).ok_or(EngineError::Internal)?;
+                self.context.state_seq_set(state, to).map_err(unexpected)?;
+                let end = u32::try_from(tokens).map_err(unexpected)?;
+                self.context
+                    .kv_cache_seq_rm(to, Some(end), None)
+                    .map_err(unexpected)
+            }
+            CacheChange::Forget(id) => {
+                self.saved.remove(&id);
+                Ok(())
+            }
+            CacheChange::Remove(sequence) => self
+                .context
+                .kv_cache_seq_rm(sequence, None, None)
+                .map_err(unexpected),
         }
-        CacheChange::Remove(sequence) => context.kv_cache_seq_rm(sequence, None, None),
     }
-    .map_err(unexpected)
 }
 
 /// A failure that only a mistake of this crate leads to.

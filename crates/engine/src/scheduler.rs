@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::memory::{Memory, Prefix, common};
+use self::memory::{Memory, Prefix, Source, common};
 use self::queue::{Queue, Text};
 use crate::Token;
 
@@ -12,8 +12,9 @@ mod cells;
 mod memory;
 mod plan;
 mod queue;
+mod saved;
 
-pub(crate) use self::plan::{CacheChange, JobId, Plan, Row, SequenceId, Start};
+pub(crate) use self::plan::{CacheChange, JobId, Plan, Row, SavedId, SequenceId, Start};
 
 /// Room that is kept for the next tokens of each running text, so that a job
 /// let in does not throw out another at once.
@@ -50,8 +51,8 @@ pub(crate) struct Limits {
     pub(crate) slots: usize,
     /// Tokens that the KV cache holds; at least those of the longest text.
     pub(crate) kv_tokens: usize,
-    /// Sequences of the KV cache; more than `slots`.
-    pub(crate) sequences: usize,
+    /// Most tokens that are remembered of texts that ended.
+    pub(crate) remembered: usize,
     /// How long a job may wait for its first slot.
     pub(crate) max_wait: Duration,
     /// Prompt tokens of a step in which nothing generates; at least 1.
@@ -77,6 +78,15 @@ struct Running {
     sequence: SequenceId,
 }
 
+fn memory(limits: &Limits) -> Memory {
+    Memory::new(
+        limits.kv_tokens,
+        limits.slots,
+        limits.remembered,
+        limits.reuse,
+    )
+}
+
 /// Whether the first job of a partition may start.
 enum Verdict {
     Start(Option<Prefix>),
@@ -88,7 +98,7 @@ enum Verdict {
 impl Scheduler {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
-            memory: Memory::new(limits.kv_tokens, limits.sequences, limits.reuse),
+            memory: memory(&limits),
             limits,
             queue: Queue::default(),
             running: Vec::new(),
@@ -117,6 +127,7 @@ impl Scheduler {
     /// Plans the next step. Its batch counts as read from now on.
     pub(crate) fn step(&mut self, now: Instant, plan: &mut Plan) {
         plan.clear();
+        self.hold(now);
         self.queue
             .expire(now, self.limits.max_wait, &mut plan.expired);
         while self.running.len() < self.limits.slots && self.admit(plan) {}
@@ -152,7 +163,7 @@ impl Scheduler {
         match self.slot(job) {
             Some(index) => {
                 let Running { text, sequence } = self.running.remove(index);
-                self.memory.remember(sequence, text.partition, text.tokens);
+                self.memory.close(sequence, text.partition, text.tokens);
             }
             None => drop(self.queue.remove(job)),
         }
@@ -160,14 +171,8 @@ impl Scheduler {
 
     /// Forgets the running jobs and all that is remembered: the cache is lost.
     pub(crate) fn reset(&mut self) {
-        let Limits {
-            kv_tokens,
-            sequences,
-            reuse,
-            ..
-        } = self.limits;
         self.running.clear();
-        self.memory = Memory::new(kv_tokens, sequences, reuse);
+        self.memory = memory(&self.limits);
     }
 
     /// Jobs that have a slot.
@@ -201,6 +206,16 @@ impl Scheduler {
         }
     }
 
+    /// Jobs that are held wait for their own good, which does not count.
+    fn hold(&mut self, now: Instant) {
+        let heads = self.queue.heads().enumerate();
+        let held = heads.filter(|(_, text)| matches!(self.judge(text), Verdict::Hold));
+        let held: Vec<_> = held.map(|(turn, _)| turn).collect();
+        for turn in held {
+            self.queue.wait_anew(turn, now);
+        }
+    }
+
     fn judge(&self, text: &Text) -> Verdict {
         let reusable = self.reusable(text);
         let mut present = self.memory.recall(&text.partition, reusable);
@@ -212,9 +227,10 @@ impl Scheduler {
         {
             let shared = common(&other.tokens, reusable);
             let tokens = shared.min(self.memory.length(*sequence));
-            if tokens > present.map_or(0, |prefix| prefix.tokens) {
-                let sequence = *sequence;
-                present = Some(Prefix { sequence, tokens });
+            // Shared cells cost nothing, so they win over as many saved ones.
+            if tokens > 0 && tokens >= present.map_or(0, |prefix| prefix.tokens) {
+                let source = Source::Running(*sequence);
+                present = Some(Prefix { source, tokens });
             }
             if !other.paused {
                 coming = coming.max(shared);
@@ -226,9 +242,20 @@ impl Scheduler {
         }
         let unread: usize = self.running.iter().map(|other| self.unread(other)).sum();
         let headroom = HEADROOM * (self.running.len() + 1);
-        let needed = unread + headroom + text.tokens.len() - cached;
+        let new = match present {
+            Some(Prefix {
+                source: Source::Running(_),
+                tokens,
+            }) => text.tokens.len() - tokens,
+            // All that is saved is in the cache before it is cut.
+            Some(Prefix {
+                source: Source::Saved(_, whole),
+                ..
+            }) => text.tokens.len().max(whole),
+            None => text.tokens.len(),
+        };
         // A job alone always gets through.
-        if needed > self.memory.room_beside(present) && !self.running.is_empty() {
+        if unread + headroom + new > self.memory.free() && !self.running.is_empty() {
             return Verdict::NoRoom;
         }
         Verdict::Start(present)
@@ -239,7 +266,7 @@ impl Scheduler {
             return false;
         };
         let Some(mut text) = self.queue.take(turn) else {
-            self.memory.drop_running(sequence);
+            self.memory.drop_text(sequence);
             return false;
         };
         if !std::mem::replace(&mut text.started, true) {
@@ -308,7 +335,8 @@ impl Scheduler {
         let Running { text, sequence } = self.running.remove(index);
         plan.rows.retain(|row| row.job != text.id);
         plan.preempted.push(text.id);
-        self.memory.drop_running(sequence);
+        // Some of it may be part of this very batch, and is not computed yet.
+        self.memory.drop_text(sequence);
         self.queue.push_front(text);
     }
 

@@ -95,7 +95,7 @@ impl Cycles {
         let scheduler = Scheduler::new(Limits {
             slots,
             kv_tokens: 256,
-            sequences: slots + 1,
+            remembered: 1_000,
             max_wait: LIMIT,
             prefill_chunk: 16,
             reuse: true,

@@ -6,6 +6,10 @@ use crate::Token;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct JobId(pub(super) u64);
 
+/// A text saved outside of the KV cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SavedId(pub(super) u64);
+
 /// A sequence of the KV cache, from 0.
 pub(crate) type SequenceId = i32;
 
@@ -42,6 +46,16 @@ pub(crate) enum CacheChange {
         to: SequenceId,
         tokens: usize,
     },
+    /// What a sequence holds is saved outside of the cache.
+    Save { from: SequenceId, to: SavedId },
+    /// The first tokens of what is saved become those of an empty sequence.
+    Restore {
+        from: SavedId,
+        to: SequenceId,
+        tokens: usize,
+    },
+    /// What is saved is of no use any more.
+    Forget(SavedId),
     /// The sequence becomes empty.
     Remove(SequenceId),
 }

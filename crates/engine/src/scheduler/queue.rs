@@ -62,6 +62,13 @@ impl Queue {
         text
     }
 
+    /// The texts of the partition at `turn` begin to wait now.
+    pub(super) fn wait_anew(&mut self, turn: usize, now: Instant) {
+        for text in self.partitions.get_mut(turn).into_iter().flatten() {
+            text.submitted = text.submitted.max(now);
+        }
+    }
+
     /// Removes the text of `id`, if it waits.
     pub(super) fn remove(&mut self, id: JobId) -> Option<Text> {
         let found = self.partitions.iter_mut().find_map(|line| {

@@ -127,7 +127,7 @@ fn nothing_is_used_again_where_the_model_cannot() {
     });
     world.submit("a", text(0, 100), 5);
     world.finish();
-    assert_eq!(world.scheduler.kv_used(), 0);
+    assert_eq!(world.scheduler.memory.saved(), 0);
     let same = world.submit("a", text(0, 100), 5);
     assert_eq!(start(&mut world, same), 0);
 }
@@ -143,6 +143,31 @@ fn a_job_waits_for_a_beginning_that_another_reads() {
     assert!(world.scheduler.is_waiting(same));
     assert_eq!(world.cached(other), Some(0));
     assert!(start(&mut world, same) > 199 - WORTH_WAITING);
+}
+
+#[test]
+fn a_held_job_does_not_expire() {
+    let mut world = World::new(limits());
+    world.submit("a", text(0, 200), 5);
+    world.step();
+    let held = world.submit("a", text(0, 200), 5);
+    for _ in 0..2 {
+        world.now += Duration::from_secs(60);
+        world.step();
+        assert!(world.plan.expired.is_empty());
+    }
+    start(&mut world, held);
+    world.finish();
+}
+
+#[test]
+fn what_is_saved_takes_no_room_in_the_cache() {
+    let mut world = World::new(limits());
+    world.submit("a", text(0, 200), 5);
+    world.finish();
+    world.step();
+    assert_eq!(world.scheduler.kv_used(), 0);
+    assert_eq!(world.scheduler.memory.saved(), 205);
 }
 
 #[test]
@@ -192,7 +217,7 @@ fn a_text_that_another_begins_with_is_not_kept_twice() {
         world.submit("a", text(0, length), 0);
         world.finish();
     }
-    assert_eq!(world.scheduler.kv_used(), 120);
+    assert_eq!(world.scheduler.memory.saved(), 120);
 }
 
 #[test]

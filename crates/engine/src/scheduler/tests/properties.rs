@@ -63,7 +63,7 @@ fn any_limits() -> impl Strategy<Value = Limits> {
         .prop_map(|(slots, spare, kv_tokens, prefill_chunk, reuse)| Limits {
             slots,
             kv_tokens,
-            sequences: slots + 1 + spare,
+            remembered: spare * 100,
             prefill_chunk,
             reuse,
             ..limits()

@@ -33,6 +33,8 @@ pub(super) struct Work {
 struct Cache {
     cells: BTreeMap<usize, Cell>,
     sequences: BTreeMap<SequenceId, Vec<usize>>,
+    /// Outside of the cells.
+    saved: BTreeMap<SavedId, (Vec<Token>, Arc<str>)>,
     next: usize,
 }
 
@@ -46,7 +48,7 @@ pub(super) fn limits() -> Limits {
     Limits {
         slots: 2,
         kv_tokens: 512,
-        sequences: 4,
+        remembered: 512,
         max_wait: Duration::from_secs(30),
         prefill_chunk: 64,
         reuse: true,
@@ -119,7 +121,7 @@ impl World {
             assert!(before < Some(start.job), "overtaken within a partition");
         }
         for change in &self.plan.changes {
-            self.cache.apply(*change);
+            self.cache.apply(*change, self.limits.kv_tokens);
         }
         for index in 0..self.plan.rows.len() {
             let row = self.plan.rows[index];
@@ -162,10 +164,12 @@ impl World {
         self.plan.rows.iter().filter(|row| row.job == job).count()
     }
 
-    /// Forgets every text that ended; nothing is left then.
+    /// Nothing is left of texts that ended but what is saved.
     pub(super) fn assert_nothing_leaks(&mut self) {
-        self.scheduler.memory.forget_all();
         self.step();
+        let saved: usize = self.cache.saved.values().map(|(text, _)| text.len()).sum();
+        assert_eq!(self.scheduler.memory.saved(), saved);
+        assert!(saved <= self.limits.remembered);
         assert_eq!(self.scheduler.kv_used(), 0);
         assert!(self.cache.sequences.values().all(Vec::is_empty));
     }
@@ -181,14 +185,8 @@ impl World {
             assert_eq!(cell.token, *token, "another text's sequence");
             assert_eq!(cell.partition, work.partition, "another partition's text");
         }
-        cells.push(self.cache.next);
-        let cell = Cell {
-            token: row.token,
-            partition: Arc::clone(&work.partition),
-            holders: 1,
-        };
-        self.cache.cells.insert(self.cache.next, cell);
-        self.cache.next += 1;
+        let partition = Arc::clone(&work.partition);
+        self.cache.push(row.sequence, row.token, partition);
     }
 
     fn follow(&mut self, row: Row) {
@@ -216,8 +214,42 @@ impl Work {
 }
 
 impl Cache {
-    fn apply(&mut self, change: CacheChange) {
+    fn push(&mut self, sequence: SequenceId, token: Token, partition: Arc<str>) {
+        self.sequences.entry(sequence).or_default().push(self.next);
+        let cell = Cell {
+            token,
+            partition,
+            holders: 1,
+        };
+        self.cells.insert(self.next, cell);
+        self.next += 1;
+    }
+
+    fn apply(&mut self, change: CacheChange, capacity: usize) {
         match change {
+            CacheChange::Save { from, to } => {
+                let cells: Vec<_> = self.sequences[&from]
+                    .iter()
+                    .map(|cell| &self.cells[cell])
+                    .collect();
+                let partition = Arc::clone(&cells[0].partition);
+                let text = cells.iter().map(|cell| cell.token).collect();
+                let before = self.saved.insert(to, (text, partition));
+                assert!(before.is_none(), "saved twice under one name");
+            }
+            CacheChange::Restore { from, to, tokens } => {
+                let (text, partition) = self.saved[&from].clone();
+                let whole = self.cells.len() + text.len();
+                assert!(whole <= capacity, "no room before the text is cut");
+                let before = self.sequences.get(&to);
+                assert!(before.is_none_or(Vec::is_empty), "in use");
+                for &token in &text[..tokens] {
+                    self.push(to, token, Arc::clone(&partition));
+                }
+            }
+            CacheChange::Forget(id) => {
+                assert!(self.saved.remove(&id).is_some(), "forgotten twice");
+            }
             CacheChange::Copy { from, to, tokens } => {
                 let shared = self.sequences[&from][..tokens].to_vec();
                 for cell in &shared {
