@@ -325,10 +325,13 @@ impl Scheduler {
         0
     }
 
-    /// Takes the slot of the job that came last. It is the first of its
-    /// partition to get one again.
+    /// Takes the slot of the job that came last, of paused ones if there are
+    /// any. It is the first of its partition to get one again.
     fn preempt_youngest(&mut self, plan: &mut Plan) {
-        let youngest = (0..self.running.len()).max_by_key(|&index| self.running[index].text.id);
+        let youngest = (0..self.running.len()).max_by_key(|&index| {
+            let text = &self.running[index].text;
+            (text.paused, text.id)
+        });
         let Some(index) = youngest else {
             return;
         };

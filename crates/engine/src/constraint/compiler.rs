@@ -1,5 +1,6 @@
 //! Compiles forms for one vocabulary.
 
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use llama_cpp_2::model::LlamaModel;
@@ -13,7 +14,14 @@ use super::{Constraint, ConstraintError, Form};
 
 /// Compiles forms for one vocabulary. Making it takes hundreds of
 /// milliseconds, so it is made once.
-pub(crate) struct Compiler(ParserFactory);
+pub(crate) struct Compiler {
+    factory: ParserFactory,
+    /// Held while one compiles, so that hard grammars take one core at most.
+    compiling: Mutex<()>,
+}
+
+/// Schemas that are compiled alone to find out which one is at fault.
+const SUSPECTS: usize = 8;
 
 /// Bytes of stack to compile with; only what is touched takes memory.
 const STACK: usize = 64 * 1024 * 1024;
@@ -41,7 +49,10 @@ impl Compiler {
         })?;
         *factory.limits_mut() = limits();
         factory.quiet();
-        Ok(Self(factory))
+        Ok(Self {
+            factory,
+            compiling: Mutex::new(()),
+        })
     }
 
     /// Compiles `form`.
@@ -51,6 +62,10 @@ impl Compiler {
         mark: Mark<'_>,
     ) -> Result<Constraint, ConstraintError> {
         let grammar = Grammar::of(form, mark)?;
+        let _compiling = self
+            .compiling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         self.matcher(grammar.whole())
             .map(Constraint)
             .map_err(|problem| self.blame(&grammar, problem))
@@ -60,6 +75,7 @@ impl Compiler {
     fn blame(&self, grammar: &Grammar, problem: String) -> ConstraintError {
         grammar
             .parts()
+            .take(SUSPECTS)
             .find_map(|(part, alone)| Some(part.error(self.matcher(alone).err()?)))
             .unwrap_or(ConstraintError::Together { problem })
     }
@@ -71,7 +87,7 @@ impl Compiler {
             thread::Builder::new()
                 .name("fathom-grammar".into())
                 .stack_size(STACK)
-                .spawn_scoped(scope, || Matcher::new(self.0.create_parser(grammar)))
+                .spawn_scoped(scope, || Matcher::new(self.factory.create_parser(grammar)))
                 .map(|compiling| compiling.join())
         });
         let Ok(Ok(mut matcher)) = matcher else {

@@ -24,11 +24,13 @@ impl<'w> Vectorizer<'w> {
     pub(super) fn open(weights: &'w Weights, options: &EmbedderOptions) -> Result<Self, LoadError> {
         let threads = i32::try_from(options.threads.get()).unwrap_or(i32::MAX);
         let length = options.context_length;
-        // A text is pooled within one step, so a step takes the longest one.
+        // A text is pooled within one step, so a step takes the longest one. llama.cpp aborts where
+        // a step has no room for one token of each sequence.
+        let step = length.max(SEQUENCES);
         let params = LlamaContextParams::default()
-            .with_n_ctx(NonZeroU32::new(length))
-            .with_n_batch(length)
-            .with_n_ubatch(length)
+            .with_n_ctx(NonZeroU32::new(step))
+            .with_n_batch(step)
+            .with_n_ubatch(step)
             .with_n_seq_max(SEQUENCES)
             .with_kv_unified(true)
             .with_embeddings(true)

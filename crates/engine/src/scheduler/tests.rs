@@ -258,6 +258,26 @@ fn the_youngest_job_makes_room_and_goes_on_later() {
 }
 
 #[test]
+fn a_paused_job_makes_room_before_any_other() {
+    let mut world = World::new(Limits {
+        kv_tokens: 256,
+        ..limits()
+    });
+    let paused = world.submit("a", text(0, 90), 120);
+    world.submit("b", text(1, 90), 120);
+    for _ in 0..10 {
+        world.step();
+    }
+    world.scheduler.pause(paused, true);
+    while world.plan.preempted.is_empty() {
+        world.step();
+    }
+    assert_eq!(world.plan.preempted, [paused]);
+    world.scheduler.pause(paused, false);
+    world.finish();
+}
+
+#[test]
 fn a_paused_job_keeps_its_slot_and_is_not_read() {
     let mut world = World::new(Limits {
         slots: 1,

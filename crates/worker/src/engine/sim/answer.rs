@@ -14,6 +14,9 @@ use crate::admission::Permit;
 use crate::engine::sim::words::{Words, echo};
 use crate::{SimConfig, SimFault};
 
+/// The longest delay that a fault adds; no caller waits for it.
+const LATEST: Duration = Duration::from_secs(3600);
+
 /// An answer that is being generated.
 pub(super) struct Answer {
     words: Words,
@@ -55,7 +58,9 @@ impl Answer {
         } else {
             (whole, FinishReason::Stop)
         };
-        let late = |pace, by: fn(&SimFault) -> Duration| slow.map_or(pace, |slow| pace + by(slow));
+        let late = |pace: Duration, by: fn(&SimFault) -> Duration| {
+            slow.map_or(pace, |slow| pace.saturating_add(by(slow).min(LATEST)))
+        };
         Self {
             words,
             stops: StopMatcher::new(request.stop),

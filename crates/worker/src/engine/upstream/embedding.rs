@@ -49,7 +49,7 @@ pub(super) async fn read(
     // A million numbers take milliseconds.
     let list = spawn_blocking(move || serde_json::from_slice::<List>(&body)).await;
     let mut list = match list {
-        Ok(list) => list.map_err(Failure::Garbled)?,
+        Ok(list) => list.map_err(Failure::garbled)?,
         Err(_) => return Err(Failure::Incomplete("its vectors could not be read").into()),
     };
     list.data.sort_by_key(|vector| vector.index);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fathom_proto::ErrorCode;
 use http::StatusCode;
+use serde_json::error::Category;
 
 /// What stays in the log: it may hold what the other server says to its operator.
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -92,14 +93,21 @@ pub enum Failure {
     #[error("it sent no token for {} s", .0.as_secs_f32())]
     Stalled(Duration),
     /// It is not what the API says.
-    #[error("it sent what the API does not know")]
-    Garbled(#[source] serde_json::Error),
+    #[error("it sent what the API does not know: {0:?} error in column {1}")]
+    Garbled(Category, usize),
     /// It has no end.
     #[error("it sent more than {0} bytes at once")]
     TooLong(usize),
     /// It holds no answer.
     #[error("{0}")]
     Incomplete(&'static str),
+}
+
+impl Failure {
+    /// Without the words of `error`, which may quote what was generated.
+    pub(super) fn garbled(error: serde_json::Error) -> Self {
+        Self::Garbled(error.classify(), error.column())
+    }
 }
 
 impl UpstreamError {

@@ -50,7 +50,9 @@ impl Transcript {
             return Ok(());
         }
         if data == DONE.as_bytes() {
-            self.start(None);
+            if !self.begun && self.reason.is_none() {
+                return Err(Failure::Incomplete("its stream holds no answer").into());
+            }
             self.reason.get_or_insert(FinishReason::Stop);
             self.done = true;
             return Ok(());
@@ -79,7 +81,7 @@ impl Transcript {
     }
 
     fn read(&mut self, json: &[u8]) -> Result<(), UpstreamError> {
-        let chunk: Chunk<'_> = serde_json::from_slice(json).map_err(Failure::Garbled)?;
+        let chunk: Chunk<'_> = serde_json::from_slice(json).map_err(Failure::garbled)?;
         if let Some(said) = chunk.error {
             return Err(of_event(said));
         }
