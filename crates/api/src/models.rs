@@ -31,7 +31,7 @@ pub struct Model {
 pub struct Backing {
     /// Kind of engine: `local`, `upstream`, `sim`; `null` while nothing serves the model.
     pub backend: Option<String>,
-    /// Name of the weights.
+    /// Name of the weights; of an upstream, its own name for the model.
     pub weights: Option<String>,
     /// Tokens of prompt and output together that a request can have.
     pub context_length: u32,

@@ -74,7 +74,9 @@ impl Embedding {
 }
 
 /// What texts came to.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// It has no `Debug`: a vector tells much of its text.
+#[derive(Clone, PartialEq)]
 pub struct Vectors {
     /// One of length 1 for each text, in their order.
     pub vectors: Vec<Vec<f32>>,

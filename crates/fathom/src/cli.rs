@@ -2,17 +2,15 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use fathom_kit::config::{self as kit_config, ConfigError, Setting};
 use fathom_kit::net::Endpoint;
-use fathom_kit::shutdown::Shutdown;
 use fathom_kit::telemetry;
 use fathom_worker::EngineConfig;
 
 use crate::process::Process;
-use crate::{Config, admin, engine, migrate, roles, up};
+use crate::{Config, admin, engine, migrate, model, roles, up};
 
 /// A self-hosted LLM serving platform that speaks DeepSeek's and OpenAI's API.
 #[derive(Debug, Parser)]
@@ -80,7 +78,7 @@ enum Command {
     Config(ConfigCommand),
     /// Look after model files.
     #[command(subcommand)]
-    Model(ModelCommand),
+    Model(model::Command),
 }
 
 #[derive(Debug, Subcommand)]
@@ -101,16 +99,6 @@ enum ConfigCommand {
     Check(Options),
     /// Print the effective configuration, without secrets.
     Print(Options),
-}
-
-#[derive(Debug, Subcommand)]
-enum ModelCommand {
-    /// Fetch the default weights unless they are there and whole, and print their path.
-    Fetch {
-        /// Where to keep them; by default where `fathom up` looks.
-        #[arg(long)]
-        dir: Option<PathBuf>,
-    },
 }
 
 /// Where the configuration comes from, besides the environment.
@@ -187,7 +175,11 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             print("the configuration is valid\n")
         }
         Command::Config(ConfigCommand::Print(options)) => print(&options.load()?.redacted()?),
-        Command::Model(ModelCommand::Fetch { dir }) => fetch(dir),
+        Command::Model(command) => {
+            let config = Options::default().load()?;
+            telemetry::init_logs(&config.telemetry)?;
+            model::run(command, &config)
+        }
     }
 }
 
@@ -235,15 +227,6 @@ fn serve_file(config: &mut Config, model: &Path) -> Result<(), ConfigError> {
         }
     }
     Ok(())
-}
-
-fn fetch(dir: Option<PathBuf>) -> anyhow::Result<()> {
-    let config = Options::default().load()?;
-    telemetry::init_logs(&config.telemetry)?;
-    let dir = dir.unwrap_or_else(|| config.home.join("models"));
-    let never = Shutdown::new(Duration::ZERO);
-    let path = fathom_worker::store::ensure_default(&dir, &config.worker.python, &never)?;
-    print(&format!("{}\n", path.display()))
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

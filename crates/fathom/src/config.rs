@@ -79,7 +79,8 @@ impl Config {
         self.worker.validate().map_err(|error| error.to_string())
     }
 
-    /// The configuration as TOML, without the passwords that its URLs hold.
+    /// The configuration as TOML, without the passwords that its URLs hold, and without what
+    /// goes to upstreams in `headers`, which may be keys.
     ///
     /// # Errors
     /// None that a configuration that was loaded can cause.
@@ -90,7 +91,7 @@ impl Config {
     }
 }
 
-/// Hides the password of every URL, before the host or in the query.
+/// Hides the password of every URL, before the host or in the query, and the values of headers.
 fn redact(value: &mut toml::Value) {
     match value {
         toml::Value::String(text) => {
@@ -107,7 +108,12 @@ fn redact(value: &mut toml::Value) {
             }
         }
         toml::Value::Array(values) => values.iter_mut().for_each(redact),
-        toml::Value::Table(table) => table.iter_mut().for_each(|(_, value)| redact(value)),
+        toml::Value::Table(table) => table.iter_mut().for_each(|(key, value)| match value {
+            toml::Value::Table(headers) if key == "headers" => headers
+                .iter_mut()
+                .for_each(|(_, value)| *value = "[redacted]".into()),
+            value => redact(value),
+        }),
         _ => {}
     }
 }
@@ -142,6 +148,16 @@ mod tests {
             .unwrap();
         let config = Config::load(Path::new("home"), None, &[setting]).unwrap();
         let printed = config.redacted().unwrap();
+        assert!(!printed.contains("hunter2"), "{printed}");
+    }
+
+    #[test]
+    fn a_header_of_an_upstream_is_named_and_not_printed() {
+        let engine = r#"{kind = "upstream", serves = ["a"], base_url = "http://localhost", headers = {x-api-key = "hunter2"}}"#;
+        let setting = format!("worker.engines=[{engine}]").parse().unwrap();
+        let config = Config::load(Path::new("home"), None, &[setting]).unwrap();
+        let printed = config.redacted().unwrap();
+        assert!(printed.contains("x-api-key = \"[redacted]\""), "{printed}");
         assert!(!printed.contains("hunter2"), "{printed}");
     }
 

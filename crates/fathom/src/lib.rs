@@ -12,6 +12,7 @@
 //! - [`supervisor`]: child processes that are started again when they die
 //! - [`process`]: signals, and the order in which a process goes down
 //! - `engine`: `fathom engine`, which changes what a running worker serves
+//! - `model`: `fathom model`, which fetches and inspects model files
 //! - [`admin`]: `fathom admin` and `fathom audit`, which change and check identities
 //! - [`migrate`]: `fathom migrate`
 //! - [`banner`]: what a person sees when `up` is ready
@@ -22,6 +23,7 @@ pub mod cli;
 pub mod config;
 mod engine;
 pub mod migrate;
+mod model;
 pub mod ports;
 pub mod process;
 pub mod roles;

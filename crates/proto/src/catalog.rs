@@ -41,7 +41,8 @@ impl Model {
 pub struct Deployment {
     /// Kind of engine: `local`, `upstream` or `sim`.
     pub backend: String,
-    /// Name of the weights.
+    /// Name of the weights; of an upstream, its own name for the model, and for operators its
+    /// address.
     pub weights: String,
     /// Context that the weights can do, in tokens.
     pub context_length: u32,

@@ -65,6 +65,16 @@ impl Error {
         }
     }
 
+    /// Whether the other side was never reached: no answer of it, but what the network said here.
+    /// An `unavailable` that somebody answered with is none.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        // A source does not travel, so this one is of a call of this process.
+        let source = self.source.as_ref();
+        self.code == ErrorCode::Unavailable
+            && source.is_some_and(|source| source.is::<tonic::Status>())
+    }
+
     /// The same error with a hint when to come again.
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {

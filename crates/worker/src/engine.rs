@@ -7,6 +7,7 @@ pub(crate) mod upstream;
 
 use fathom_proto::catalog::Deployment;
 use fathom_proto::engines::EngineLoad;
+use fathom_proto::id::ModelId;
 use fathom_proto::inference::{
     EmbedRequest, Embeddings, GenerateRequest, Prompt, RequestContext, TokenStream,
 };
@@ -16,8 +17,14 @@ use crate::Error;
 /// Turns prompts into text.
 #[tonic::async_trait]
 pub(crate) trait Engine: Send + Sync {
-    /// What it is.
+    /// What it is, for operators.
     fn deployment(&self) -> Deployment;
+
+    /// The weights behind `model`, as callers are told: without the address of a server.
+    fn weights(&self, model: &ModelId) -> String {
+        let _ = model;
+        self.deployment().weights
+    }
 
     /// What it has to do at this moment.
     fn load(&self) -> EngineLoad;

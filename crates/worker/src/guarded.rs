@@ -6,16 +6,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use ::metrics::{Counter, counter};
-use fathom_proto::id::ModelId;
 use fathom_proto::inference::{Event, TokenStream};
 use futures::Stream;
 use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::Error;
 use crate::serving::Held;
-use crate::{Error, metrics};
+use crate::tokens::Tokens;
 
 /// A stream that ends with an error when its time is over.
 pub(crate) struct Guarded {
@@ -23,8 +22,7 @@ pub(crate) struct Guarded {
     /// them.
     running: Option<(TokenStream, Held)>,
     end: BoxFuture<'static, Error>,
-    prompt_tokens: Counter,
-    completion_tokens: Counter,
+    tokens: Tokens,
 }
 
 impl Guarded {
@@ -32,28 +30,13 @@ impl Guarded {
         events: TokenStream,
         held: Held,
         end: BoxFuture<'static, Error>,
-        model: &ModelId,
+        tokens: Tokens,
     ) -> Self {
-        let tokens =
-            |kind| counter!(metrics::TOKENS_TOTAL, "model" => model.to_string(), "kind" => kind);
         Self {
             running: Some((events, held)),
             end,
-            prompt_tokens: tokens("prompt"),
-            completion_tokens: tokens("completion"),
+            tokens,
         }
-    }
-
-    /// Counts an event; true for the last one.
-    fn count(&self, event: &Event) -> bool {
-        match event {
-            Event::Started { prompt_tokens, .. } => {
-                self.prompt_tokens.increment(u64::from(*prompt_tokens));
-            }
-            Event::Delta(delta) => self.completion_tokens.increment(u64::from(delta.tokens)),
-            Event::Finished { .. } => return true,
-        }
-        false
     }
 }
 
@@ -72,7 +55,10 @@ impl Stream for Guarded {
         let polled = catch_unwind(AssertUnwindSafe(|| events.as_mut().poll_next(context)));
         let panicked = || Poll::Ready(Some(Err(Error::Panicked.into())));
         let event = ready!(polled.unwrap_or_else(|_| panicked()));
-        let goes_on = matches!(&event, Some(Ok(event)) if !this.count(event));
+        if let Some(Ok(event)) = &event {
+            this.tokens.count(event);
+        }
+        let goes_on = matches!(event, Some(Ok(Event::Started { .. } | Event::Delta(_))));
         if !goes_on {
             this.running = None;
         }

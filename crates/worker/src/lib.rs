@@ -9,6 +9,7 @@
 //!   - `serving`: which engine answers to which name
 //!   - `loading`: makes engines of configuration
 //!   - `guarded`: a stream that ends at its deadline and with the process
+//!   - `tokens`: how many a request took
 //! - [`Config`] (`config`): the table `[worker]`
 //! - `engine`: what every engine does
 //!   - `local`: weights in this process
@@ -29,6 +30,7 @@ mod loading;
 pub mod metrics;
 mod serving;
 pub mod store;
+mod tokens;
 mod worker;
 
 pub use config::{

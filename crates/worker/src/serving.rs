@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fathom_proto::catalog::Deployment;
 use fathom_proto::engines::{EngineLoad, EngineStatus};
 use fathom_proto::id::ModelId;
 use fathom_proto::registry::ServedModel;
@@ -78,16 +79,17 @@ impl Serving {
     /// Every name with what stands behind it, ordered by name.
     pub fn models(&self) -> Vec<ServedModel> {
         let mut models: Vec<_> = self
-            .engines()
-            .flat_map(|engine| {
-                let EngineStatus {
-                    serves,
-                    deployment,
-                    load,
-                } = engine;
-                serves.into_iter().map(move |model| ServedModel {
-                    model,
-                    deployment: deployment.clone(),
+            .0
+            .iter()
+            .flat_map(|served| {
+                let deployment = served.engine.deployment();
+                let load = served.engine.load();
+                served.names.iter().map(move |model| ServedModel {
+                    model: model.clone(),
+                    deployment: Deployment {
+                        weights: served.engine.weights(model),
+                        ..deployment.clone()
+                    },
                     load,
                 })
             })

@@ -17,6 +17,7 @@ use crate::engine::Engine;
 use crate::guarded::{Guarded, end};
 use crate::loading::Loader;
 use crate::serving::{Held, Served, Serving};
+use crate::tokens::Tokens;
 use crate::{Config, EngineConfig, Error};
 
 /// The engines of one process; clones are the same ones.
@@ -112,7 +113,8 @@ impl Inference for Worker {
             () = expired.cancelled() => return Err(Error::ShuttingDown.into()),
         };
         let end = Box::pin(end(expired, deadline));
-        Ok(Box::pin(Guarded::new(events, held, end, &model)))
+        let tokens = Tokens::of(&model);
+        Ok(Box::pin(Guarded::new(events, held, end, tokens)))
     }
 
     async fn embed(
@@ -121,11 +123,14 @@ impl Inference for Worker {
         context: RequestContext,
     ) -> Result<Embeddings, fathom_proto::Error> {
         let held = self.hold(&request.model)?;
+        let mut tokens = Tokens::of(&request.model);
         let end = end(self.shutdown.expired_token(), context.deadline);
-        tokio::select! {
-            embeddings = unpanicked(held.engine.embed(request, context)) => Ok(embeddings?),
-            error = end => Err(error.into()),
-        }
+        let embeddings = tokio::select! {
+            embeddings = unpanicked(held.engine.embed(request, context)) => embeddings?,
+            error = end => return Err(error.into()),
+        };
+        tokens.prompt(embeddings.prompt_tokens);
+        Ok(embeddings)
     }
 }
 

@@ -24,7 +24,10 @@ pub struct AnswerParser {
 }
 
 /// A part of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// It has no `Debug`, which would carry the text into log lines.
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub enum AnswerPiece {
     /// What the model thinks.
     Reasoning(String),

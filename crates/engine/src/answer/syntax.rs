@@ -20,7 +20,7 @@ pub enum CallSyntax {
 }
 
 /// What stands where a call may begin.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(super) enum Header {
     /// A call whose arguments follow.
     Call {

@@ -13,7 +13,7 @@ use fathom_kit::server::Limits;
 use fathom_kit::shutdown::Shutdown;
 use fathom_proto::grpc::RegistryServer;
 use fathom_router::Router;
-use fathom_worker::EngineConfig;
+use fathom_worker::{EngineConfig, KeySource};
 use tokio::task::JoinSet;
 use tonic::service::Routes;
 
@@ -99,13 +99,20 @@ impl Children {
     }
 }
 
-/// Where configuration comes from, the key ring if it comes from there too, and what PostgreSQL's
-/// clients take a password from.
+/// Where configuration comes from, the key ring and the keys of upstreams if they come from there
+/// too, and what PostgreSQL's clients take a password from.
 fn secret_variables(config: &Config) -> Vec<OsString> {
     let mut names = fathom_kit::config::variables();
     names.extend(["PGPASSWORD", "PGPASSFILE"].map(OsString::from));
     if let KeyRingSource::Environment(name) = &config.auth.key_ring {
         names.push(name.into());
+    }
+    for engine in &config.worker.engines {
+        if let EngineConfig::Upstream(upstream) = engine
+            && let Some(KeySource::Environment(name)) = &upstream.api_key
+        {
+            names.push(name.into());
+        }
     }
     names
 }
@@ -129,4 +136,19 @@ fn worker_arguments(
         }
     }
     Ok(arguments)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn local_engines_do_not_get_the_keys_of_upstreams() {
+        let engine = r#"{kind = "upstream", serves = ["a"], base_url = "http://localhost", api_key = {environment = "UPSTREAM_KEY"}}"#;
+        let setting = format!("worker.engines=[{engine}]").parse().unwrap();
+        let config = Config::load(Path::new("home"), None, &[setting]).unwrap();
+        assert!(secret_variables(&config).contains(&"UPSTREAM_KEY".into()));
+    }
 }

@@ -4,7 +4,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::ask::{begin, chat, long_chat, whole};
-use crate::harness::{Server, shared};
+use crate::harness::{Server, home, real, shared};
 use crate::process::eventually;
 
 const RUNNING: &str = "fathom_worker_running";
@@ -12,6 +12,10 @@ const QUEUED: &str = "fathom_worker_queued";
 
 /// In the one line that a request leaves.
 const CANCELLED: &str = r#""request.status":499,"request.outcome":"cancelled""#;
+
+/// An engine whose second request waits.
+const ONE_SLOT: &str =
+    r#"worker.engines=[{kind="local", serves=["deepseek-chat"], threads=1, slots=1}]"#;
 
 /// The promise is 100 ms; the rest is for a machine that compiles at the same time.
 const FREED: Duration = Duration::from_secs(1);
@@ -85,7 +89,7 @@ async fn a_client_that_leaves_while_its_prompt_is_read_frees_the_engine() {
 /// LIFE-2: one that waits gives up its place and disturbs nobody.
 #[tokio::test]
 async fn a_client_that_leaves_the_queue_is_never_run() {
-    let server = shared().await;
+    let server = real(&home(), &["--set", ONE_SLOT]).await;
     let mut first = begin(&server.client(), long_chat()).await;
     let client = server.client();
     let mut waiting = JoinSet::new();

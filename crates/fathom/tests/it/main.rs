@@ -16,6 +16,7 @@ mod death;
 mod engines;
 mod examples;
 mod harness;
+mod inspect;
 mod models;
 mod oauth_clients;
 mod process;

@@ -4,7 +4,7 @@ use fathom_client::Error;
 use fathom_engine::{ChatMessage, Weights};
 
 use crate::ask::{chat, streamed, whole};
-use crate::harness::shared;
+use crate::harness::{REAL, Server, home, real, shared};
 use crate::process::test_path;
 
 const QUESTION: &str = "Tell me in one sentence what a lighthouse is for.";
@@ -14,17 +14,41 @@ fn weights() -> Weights {
     Weights::load(&models.join("SmolLM2-135M-Instruct-Q4_1.gguf")).unwrap()
 }
 
+/// A server that was not asked anything yet: only there does the same request surely give the
+/// same text.
+async fn fresh() -> Server {
+    real(&home(), &["--set", REAL]).await
+}
+
 #[tokio::test]
-async fn a_real_model_answers_sensibly_and_the_same_twice() {
-    let server = shared().await;
-    let client = server.client();
+async fn a_real_model_answers_sensibly_and_the_same_when_it_starts_anew() {
     let asked = chat(QUESTION, 64);
-    let first = whole(&client, &asked).await;
+    let first = whole(&fresh().await.client(), &asked).await;
     assert!(first.text.to_lowercase().contains("light"), "{first:?}");
     assert_eq!(first.reason, FinishReason::Stop);
-    assert_eq!(whole(&client, &asked).await, first);
     // Text, reason and counts alike.
-    assert_eq!(streamed(&client, &asked).await, first);
+    assert_eq!(streamed(&fresh().await.client(), &asked).await, first);
+}
+
+#[tokio::test]
+async fn a_prompt_that_was_read_before_is_not_read_in_full_again() {
+    let server = shared().await;
+    let client = server.client();
+    let asked = chat(
+        "Which is the longest river of Africa, and where does it end?",
+        8,
+    );
+    let first = whole(&client, &asked).await.usage;
+    let second = streamed(&client, &asked).await.usage;
+    assert!(second.prompt_cache_hit_tokens > first.prompt_cache_hit_tokens);
+    for usage in [first, second] {
+        assert_eq!(usage.prompt_tokens, first.prompt_tokens);
+        let (hit, miss) = (
+            usage.prompt_cache_hit_tokens,
+            usage.prompt_cache_miss_tokens,
+        );
+        assert_eq!(hit + miss, usage.prompt_tokens);
+    }
 }
 
 #[tokio::test]
@@ -45,38 +69,40 @@ async fn max_tokens_is_kept_to_the_token() {
     let server = shared().await;
     for max_tokens in [1, 7] {
         let asked = chat("Name three rivers.", max_tokens);
-        let answer = whole(&server.client(), &asked).await;
-        assert_eq!(answer.usage.completion_tokens, max_tokens);
-        assert_eq!(answer.reason, FinishReason::Length);
-        assert_eq!(streamed(&server.client(), &asked).await, answer);
+        let client = server.client();
+        for answer in [
+            whole(&client, &asked).await,
+            streamed(&client, &asked).await,
+        ] {
+            assert_eq!(answer.usage.completion_tokens, max_tokens);
+            assert_eq!(answer.reason, FinishReason::Length);
+        }
     }
 }
 
 #[tokio::test]
 async fn a_stop_text_ends_the_answer_and_is_no_part_of_it() {
-    let server = shared().await;
-    let client = server.client();
-    let free = whole(&client, &chat(QUESTION, 64)).await.text;
+    let free = whole(&fresh().await.client(), &chat(QUESTION, 64))
+        .await
+        .text;
     // From the middle of one word to the middle of the next.
     let (start, end) = (free.len() / 2, free.len() / 2 + 7);
     let stop = &free[start..end];
     let mut asked = chat(QUESTION, 64);
     asked.stop = Some(OneOrMany::One(stop.to_owned()));
-    let answer = whole(&client, &asked).await;
+    let answer = whole(&fresh().await.client(), &asked).await;
     assert_eq!(answer.text, free[..free.find(stop).unwrap()]);
     assert_eq!(answer.reason, FinishReason::Stop);
-    assert_eq!(streamed(&client, &asked).await, answer);
+    assert_eq!(streamed(&fresh().await.client(), &asked).await, answer);
 }
 
 #[tokio::test]
 async fn a_seed_chooses_the_answer() {
-    let server = shared().await;
-    let client = server.client();
     let ask = async |seed| {
         let mut asked = chat("Invent a name for a boat.", 16);
         asked.temperature = Some(1.5);
         asked.seed = Some(seed);
-        whole(&client, &asked).await.text
+        whole(&fresh().await.client(), &asked).await.text
     };
     let text = ask(1).await;
     assert_eq!(ask(1).await, text);
@@ -99,12 +125,7 @@ async fn a_prompt_that_is_too_long_is_refused_with_both_numbers() {
     };
     assert_eq!((status, code.as_str()), (400, "context_length_exceeded"));
     assert_eq!(param.as_deref(), Some("messages"));
-    let content = "river ".repeat(9000);
-    let turn = ChatMessage {
-        role: "user".to_owned(),
-        content,
-        name: None,
-    };
+    let turn = ChatMessage::new("user", "river ".repeat(9000));
     let tokens = weights()
         .render_chat(&[turn], &[])
         .unwrap()

@@ -116,4 +116,16 @@ mod tests {
         assert_eq!(error.code, ErrorCode::Unavailable);
         assert_eq!(error.to_string(), "the service is not reachable");
     }
+
+    #[test]
+    fn only_what_the_network_says_here_is_unreachable() {
+        let lost = Error::from(Status::unavailable("tcp connect error"));
+        assert!(lost.is_unreachable());
+        let passed_on = Error::from(Status::from(lost));
+        assert_eq!(passed_on.code, ErrorCode::Unavailable);
+        assert!(!passed_on.is_unreachable());
+        let answered = Error::new(ErrorCode::Unavailable, "the upstream refuses the key");
+        assert!(!answered.is_unreachable());
+        assert!(!Error::from(Status::unknown("broken")).is_unreachable());
+    }
 }

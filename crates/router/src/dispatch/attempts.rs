@@ -62,7 +62,7 @@ impl Attempts {
     pub async fn failed(&mut self, error: PublicError) -> Result<(), PublicError> {
         let error = not_cancelled(error);
         if let Some(worker) = self.current.take() {
-            if error.code == ErrorCode::Unavailable {
+            if error.is_unreachable() {
                 self.workers.forget(&worker);
             }
             self.failed.push(worker);

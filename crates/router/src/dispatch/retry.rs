@@ -59,7 +59,7 @@ impl Retry {
     /// What to do about `error`, given whether there are workers that were not asked yet.
     pub fn after(&mut self, error: &Error, others: bool) -> Next {
         // Nothing has run on a worker that cannot be reached, and the registry forgets it.
-        if error.code == ErrorCode::Unavailable && others {
+        if error.is_unreachable() && others {
             return Next::Now;
         }
         self.left = self.left.saturating_sub(1);
@@ -144,12 +144,14 @@ mod tests {
     #[test]
     fn tries_end_and_unreachable_workers_do_not_count() {
         let mut retry = retry();
+        let unreachable = Error::from(tonic::Status::unavailable("connection refused"));
         for _ in 0..100 {
-            assert_eq!(retry.after(&error(ErrorCode::Unavailable), true), Next::Now);
+            assert_eq!(retry.after(&unreachable, true), Next::Now);
         }
         let failed = error(ErrorCode::WorkerFailed);
         assert_eq!(retry.after(&failed, true), Next::Now);
-        assert_eq!(retry.after(&failed, true), Next::Now);
+        let answered = error(ErrorCode::Unavailable);
+        assert_eq!(retry.after(&answered, true), Next::Now);
         assert_eq!(retry.after(&failed, true), Next::GiveUp);
     }
 }

@@ -99,6 +99,30 @@ async fn running_streams_count_until_they_are_dropped() {
     assert_eq!((one.running(), other.running()), (0, 0));
 }
 
+/// One whose upstream is away has other models, and answers for itself.
+#[tokio::test]
+async fn a_worker_that_answers_unavailable_stays_in() {
+    let harness = start().await;
+    let shutdown = Shutdown::new(Duration::from_secs(1));
+    let away = || Error::new(ErrorCode::Unavailable, "the upstream cannot be reached");
+    let workers = [Script::Refuse(away), Script::Answer].map(Fake::new);
+    for (worker, context_length) in workers.iter().zip([100, 8192]) {
+        let endpoint = serve_over_grpc(worker, &shutdown).to_string();
+        let name = format!("worker-{context_length}");
+        let announced = announcement(&name, &endpoint, context_length);
+        harness.router.register(announced).await.unwrap();
+    }
+    for _ in 0..4 {
+        let stream = generate(&harness).await.unwrap();
+        assert!(last_error(stream).await.is_none());
+    }
+    assert!(workers[0].calls() >= 2, "it has its turns");
+    assert_eq!(workers[1].calls(), 4);
+    let models = harness.router.list_models().await.unwrap();
+    assert_eq!(models[0].effective_context_length(), 100);
+    shutdown.drain().await;
+}
+
 #[tokio::test]
 async fn a_worker_that_cannot_be_reached_is_dropped_for_the_next() {
     let harness = start().await;

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use fathom_engine::WeightsInfo;
 use serde::{Deserialize, Serialize};
 
 /// An engine of `kind = "local"`.
@@ -35,6 +36,37 @@ pub struct LocalConfig {
     /// would get answers nobody reads.
     #[serde(with = "humantime_serde")]
     pub max_queue_age: Duration,
+}
+
+/// Longest context that memory is set aside for unless configured.
+const DEFAULT_CONTEXT: u32 = 8192;
+
+/// The same for weights that make vectors, which take memory for its square.
+const DEFAULT_EMBEDDED: u32 = 2048;
+
+impl LocalConfig {
+    /// Most tokens of prompt and answer together, with these weights.
+    #[must_use]
+    pub fn context_of(&self, info: &WeightsInfo) -> u32 {
+        let default = match info.pooling {
+            Some(_) => DEFAULT_EMBEDDED,
+            None => DEFAULT_CONTEXT,
+        };
+        self.context_length
+            .unwrap_or(info.context_length.min(default))
+    }
+
+    /// Tokens of context that memory is set aside for, with these weights.
+    #[must_use]
+    pub fn kv_tokens_of(&self, info: &WeightsInfo) -> u32 {
+        let context_length = self.context_of(info);
+        if info.pooling.is_some() {
+            return context_length;
+        }
+        self.kv_tokens
+            .unwrap_or(context_length.saturating_mul(2))
+            .max(context_length)
+    }
 }
 
 impl Default for LocalConfig {

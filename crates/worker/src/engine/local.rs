@@ -26,12 +26,6 @@ use crate::engine::local::prompt::Prepared;
 use crate::engine::{Engine, answer_budget, extra, param};
 use crate::{Error, LocalConfig};
 
-/// Longest context that memory is set aside for unless configured.
-const DEFAULT_CONTEXT: u32 = 8192;
-
-/// The same for weights that make vectors, which take memory for its square.
-const DEFAULT_EMBEDDED: u32 = 2048;
-
 /// Weights and what computes with them.
 pub(crate) struct Local {
     weights: Weights,
@@ -63,14 +57,7 @@ impl Local {
         };
         let info = weights.info();
         let embeds = info.pooling.is_some();
-        let default = if embeds {
-            DEFAULT_EMBEDDED
-        } else {
-            DEFAULT_CONTEXT
-        };
-        let context_length = config
-            .context_length
-            .unwrap_or(info.context_length.min(default));
+        let context_length = config.context_of(info);
         let deployment = Deployment {
             backend: "local".to_owned(),
             weights: info.name.clone(),
@@ -96,10 +83,7 @@ impl Local {
         } else {
             let options = EngineOptions {
                 slots: config.slots,
-                kv_tokens: config
-                    .kv_tokens
-                    .unwrap_or(context_length.saturating_mul(2))
-                    .max(context_length),
+                kv_tokens: config.kv_tokens_of(info),
                 prefill_chunk: config.prefill_chunk.unwrap_or(EngineOptions::PREFILL_CHUNK),
                 max_waiting,
                 max_wait: config.max_queue_age,

@@ -115,6 +115,11 @@ impl Engine for Upstream {
         self.deployment.clone()
     }
 
+    /// The server's own name for them.
+    fn weights(&self, model: &ModelId) -> String {
+        self.model(model).to_owned()
+    }
+
     fn load(&self) -> EngineLoad {
         self.admission.load()
     }

@@ -50,6 +50,21 @@ async fn unknown_fields_and_configured_headers_arrive_and_counts_are_asked_for()
     }
 }
 
+/// What callers are told of a model is not where it runs.
+#[tokio::test]
+async fn a_model_is_announced_under_the_servers_own_name_for_it() {
+    let config = UpstreamConfig {
+        serves: vec!["ours".to_owned(), "same".to_owned()],
+        ..config("http://10.0.0.7:8000/v1")
+    };
+    let models = start(config).await.models();
+    let names = models
+        .iter()
+        .map(|served| (served.model.as_str(), served.deployment.weights.as_str()));
+    let expected = [("ours", "theirs"), ("same", "same")];
+    assert_eq!(names.collect::<Vec<_>>(), expected);
+}
+
 #[tokio::test]
 async fn a_text_to_continue_is_sent_as_one() {
     let mut server = Server::start(good()).await;
