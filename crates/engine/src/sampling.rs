@@ -97,7 +97,7 @@ pub(crate) enum Sampler {
     Greedy,
     /// llama.cpp's samplers, one after the other, over the tokens that the
     /// constraint allows.
-    Chain(LlamaSampler, Option<Constraint>),
+    Chain(LlamaSampler, Option<Box<Constraint>>),
 }
 
 impl Sampler {
@@ -143,7 +143,7 @@ impl Sampler {
                 LlamaSampler::dist(sampling.seed.map_or(RANDOM_SEED, fold_seed)),
             ]);
         }
-        Self::Chain(LlamaSampler::chain(chain, true), constraint)
+        Self::Chain(LlamaSampler::chain(chain, true), constraint.map(Box::new))
     }
 
     /// The next token by `logits`. `candidates` is only memory to work in.
@@ -156,7 +156,10 @@ impl Sampler {
             Self::Greedy => return most_probable(logits).ok_or(EngineError::Internal),
             Self::Chain(chain, constraint) => (chain, constraint),
         };
-        let allowed = constraint.as_mut().map(Constraint::allowed).transpose()?;
+        let allowed = constraint
+            .as_mut()
+            .map(|constraint| constraint.allowed())
+            .transpose()?;
         let is_allowed = |token: u32| allowed.as_ref().is_none_or(|mask| mask.is_allowed(token));
         candidates.data.clear();
         candidates.data.extend(
