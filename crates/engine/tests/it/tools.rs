@@ -73,9 +73,16 @@ fn call_form(names: &[&str], required: bool, parallel: bool) -> CallForm {
     }
 }
 
+/// Ends an answer in the vocabulary of the test's model.
+const IM_END: Token = Token(2);
+
 /// The text and the calls, with their arguments, of one answer that is
-/// complete.
-async fn ask(calls: CallForm, seed: u64) -> Result<Option<(String, Vec<(String, String)>)>> {
+/// complete; the end of the answer is made so much likelier.
+async fn ask(
+    calls: CallForm,
+    seed: u64,
+    end_bias: f32,
+) -> Result<Option<(String, Vec<(String, String)>)>> {
     let weights = weights()?;
     let prompt = weights.render_chat(&chat("How is the weather in Rome?"), &tools())?;
     let style = weights.answer_style(&prompt);
@@ -88,6 +95,7 @@ async fn ask(calls: CallForm, seed: u64) -> Result<Option<(String, Vec<(String, 
     job.sampling = Sampling {
         temperature: 0.8,
         seed: Some(seed),
+        logit_bias: vec![(IM_END, end_bias)],
         ..Sampling::default()
     };
     job.constraint = Some(weights.constrain(&form)?);
@@ -129,7 +137,7 @@ async fn a_required_call_is_made_and_its_arguments_validate() -> Result {
     let mut made = Vec::new();
     for seed in 0..4 {
         let calls = call_form(&["get_weather", "get_time"], true, true);
-        let Some((text, calls)) = ask(calls, seed).await? else {
+        let Some((text, calls)) = ask(calls, seed, 0.0).await? else {
             continue;
         };
         assert_eq!(text, "");
@@ -145,7 +153,7 @@ async fn a_required_call_is_made_and_its_arguments_validate() -> Result {
 async fn the_named_function_is_called_once() -> Result {
     for seed in 0..2 {
         let named = call_form(&["get_time"], true, false);
-        let (text, calls) = ask(named, seed).await?.ok_or("ran out of tokens")?;
+        let (text, calls) = ask(named, seed, 0.0).await?.ok_or("ran out of tokens")?;
         assert_eq!((text.as_str(), calls.len()), ("", 1));
         assert_eq!(calls[0].0, "get_time");
         assert_eq!(wrong(&calls)?, json!([]));
@@ -154,19 +162,19 @@ async fn the_named_function_is_called_once() -> Result {
 }
 
 #[tokio::test]
-async fn a_model_that_may_call_says_something_or_calls() -> Result {
-    let mut complete = 0;
-    for seed in 0..3 {
+async fn a_model_that_may_call_may_also_only_say_something() -> Result {
+    let mut said = 0;
+    // The small model would ramble on, or with too much of a push say nothing.
+    for (seed, end_bias) in (0..).zip([11.0, 12.0, 13.0, 14.0, 15.0, 16.0]) {
         let calls = call_form(&["get_weather", "get_time"], false, true);
-        let Some((text, calls)) = ask(calls, seed).await? else {
+        let Some((text, calls)) = ask(calls, seed, end_bias).await? else {
             continue;
         };
-        complete += 1;
-        assert!(!text.is_empty() || !calls.is_empty());
         assert!(!text.contains("<tool_call>"));
         assert_eq!(wrong(&calls)?, json!([]));
+        said += u32::from(!text.is_empty());
     }
-    println!("{complete} of 3 complete");
+    assert!(said > 0, "no answer is complete and says something");
     Ok(())
 }
 
