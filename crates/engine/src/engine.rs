@@ -56,23 +56,22 @@ pub struct EngineOptions {
     /// Threads that llama.cpp computes with. More than there are idle cores
     /// make it much slower, not faster.
     pub threads: NonZeroUsize,
-    /// Most tokens of all running texts together: what they share counts once.
-    /// Memory for all of them is taken at the start. As many tokens of texts
-    /// that ended are remembered for their beginnings, in memory that is taken
-    /// when it is needed. Less than `context_length` counts as that.
-    pub kv_tokens: u32,
-    /// Jobs that run at a time; more than 256 count as that.
+    /// Jobs that run at a time; more than 256 count as that. Memory for
+    /// `context_length` tokens of each is taken at the start.
     pub slots: NonZeroUsize,
+    /// Most tokens of texts that ended and are remembered for their beginnings,
+    /// in memory that is taken when it is needed.
+    pub remembered_tokens: u32,
     /// Jobs that may wait beside those that run or could; further ones are
     /// refused.
     pub max_waiting: usize,
     /// How long a job may wait to be started before it is given up.
     pub max_wait: Duration,
-    /// Tokens of prompts that are decoded in one step when nothing else runs; a
-    /// quarter of them while other jobs generate. A job is cancelled between
-    /// steps only: 64 tokens take 200 ms where a prompt is read at 320 tokens
-    /// per second. More of them read prompts a little faster. Another number
-    /// may give another text, as rounding differs.
+    /// Tokens of prompts that are decoded in one step when nothing else runs; an
+    /// eighth of them while other jobs generate. A job is cancelled between
+    /// steps only: 128 tokens take 0.4 s where a prompt is read at 320 tokens
+    /// per second. Fewer of them read prompts slower, as each step passes over
+    /// all weights. Another number may give another text, as rounding differs.
     pub prefill_chunk: NonZeroUsize,
     /// How long one event may wait for a receiver that does not read. The job
     /// is paused meanwhile and keeps its slot; others go on.
@@ -81,9 +80,9 @@ pub struct EngineOptions {
 
 impl EngineOptions {
     /// Tokens of prompts decoded in one step, unless set otherwise.
-    pub const PREFILL_CHUNK: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
+    pub const PREFILL_CHUNK: NonZeroUsize = NonZeroUsize::MIN.saturating_add(127);
     /// Jobs that run at a time, unless set otherwise.
-    pub const SLOTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
+    pub const SLOTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
     /// Jobs that may wait, unless set otherwise.
     pub const MAX_WAITING: usize = 64;
     /// How long a job may wait, unless set otherwise.
@@ -96,8 +95,8 @@ impl EngineOptions {
         Self {
             context_length,
             threads,
-            kv_tokens: context_length,
             slots: Self::SLOTS,
+            remembered_tokens: context_length.saturating_mul(2),
             max_waiting: Self::MAX_WAITING,
             max_wait: Self::MAX_WAIT,
             prefill_chunk: Self::PREFILL_CHUNK,
@@ -108,14 +107,11 @@ impl EngineOptions {
     /// What the scheduler may use. `reuse` is whether a text may begin with
     /// what was computed for another.
     pub(crate) fn limits(&self, reuse: bool) -> Limits {
-        let context_length = self.context_length as usize;
-        let kv_tokens = context_length.max(self.kv_tokens as usize);
         Limits {
             slots: self.slots.get().min(MAX_SEQUENCES),
-            kv_tokens,
-            remembered: kv_tokens,
+            remembered: self.remembered_tokens as usize,
             max_wait: self.max_wait,
-            prefill_chunk: self.prefill_chunk.get().min(context_length),
+            prefill_chunk: self.prefill_chunk.get().min(self.context_length as usize),
             reuse,
         }
     }
@@ -137,7 +133,8 @@ impl Engine {
             });
         }
         let limits = options.limits(weights.keeps_every_position());
-        let load = LoadCounts::new(limits.slots, options.max_waiting, limits.kv_tokens);
+        let kv_tokens = limits.slots * options.context_length as usize;
+        let load = LoadCounts::new(limits.slots, options.max_waiting, kv_tokens);
         let (tasks, queue) = mpsc::sync_channel::<Task>(TASKS);
         let (ready, readiness) = mpsc::sync_channel(1);
         let thread = thread::Builder::new().name("fathom-engine".into()).spawn({

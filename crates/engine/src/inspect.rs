@@ -66,10 +66,10 @@ impl Weights {
 }
 
 impl Inspection {
-    /// Memory to serve `context_length` tokens of context at once, in bytes,
-    /// without what llama.cpp computes in.
-    pub fn memory(&self, context_length: u32) -> Option<u64> {
-        let context = self.token_bytes?.checked_mul(context_length.into())?;
+    /// Memory to serve `tokens` of context at once, in bytes, without what
+    /// llama.cpp computes in.
+    pub fn memory(&self, tokens: u64) -> Option<u64> {
+        let context = self.token_bytes?.checked_mul(tokens)?;
         self.info.size_bytes.checked_add(context)
     }
 }

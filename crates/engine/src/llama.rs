@@ -10,7 +10,7 @@ use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_AUTO;
 
 use crate::model::Model;
-use crate::scheduler::{CacheChange, Plan, SavedId};
+use crate::scheduler::{CacheChange, Plan, SavedId, SequenceId};
 use crate::{EngineError, EngineOptions, LoadError, Token, Weights};
 
 /// Weights, and how to work with them.
@@ -30,10 +30,10 @@ pub(crate) struct Context<'w> {
 impl<'w> Model for Llama<'w> {
     type Context = Context<'w>;
 
-    /// One KV cache for all sequences: they share the cells of what they have
-    /// in common. Flash attention skips the cells of other sequences; `AUTO`
-    /// turns it off only for models that cannot do it. A full cache for sliding
-    /// windows lets a prefix be used again after the window has left it.
+    /// Each sequence has a part of the KV cache to itself, with room for the
+    /// longest text: no step looks at another's. Flash attention is faster;
+    /// `AUTO` turns it off only for models that cannot do it. A full cache for
+    /// sliding windows lets a prefix be used again after the window has left it.
     fn open(&self) -> Result<Context<'w>, LoadError> {
         let limits = self.options.limits(true);
         let number = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
@@ -41,11 +41,11 @@ impl<'w> Model for Llama<'w> {
         let batch = limits.prefill_chunk + limits.slots;
         // llama.cpp cuts a batch to the context, and aborts where a batch has
         // no room for one token of each sequence.
-        let tokens = limits.kv_tokens.max(batch);
+        let longest = (self.options.context_length as usize).max(batch);
         let params = LlamaContextParams::default()
-            .with_n_ctx(NonZeroU32::new(number(tokens)))
+            .with_n_ctx(NonZeroU32::new(number(limits.slots * longest)))
             .with_n_seq_max(number(limits.slots))
-            .with_kv_unified(true)
+            .with_kv_unified(false)
             .with_swa_full(true)
             .with_flash_attention_policy(LLAMA_FLASH_ATTN_TYPE_AUTO)
             .with_n_batch(number(batch))
@@ -113,24 +113,19 @@ impl Context<'_> {
     fn apply(&mut self, change: &CacheChange) -> Result<(), EngineError> {
         match *change {
             CacheChange::Copy { from, to, tokens } => {
-                let end = u32::try_from(tokens).map_err(unexpected)?;
-                self.context
-                    .kv_cache_seq_cp(from, to, Some(0), Some(end))
-                    .map_err(unexpected)
+                let state = self.state(from)?;
+                self.fill(to, &state, tokens)
             }
             CacheChange::Save { from, to } => {
-                let all = LlamaStateSeqFlags::empty();
-                let state = self.context.state_seq_get(from, all).map_err(unexpected)?;
+                let state = self.state(from)?;
                 self.saved.insert(to, state);
                 Ok(())
             }
             CacheChange::Restore { from, to, tokens } => {
-                let state = self.saved.get(&from).ok_or(EngineError::Internal)?;
-                self.context.state_seq_set(state, to).map_err(unexpected)?;
-                let end = u32::try_from(tokens).map_err(unexpected)?;
-                self.context
-                    .kv_cache_seq_rm(to, Some(end), None)
-                    .map_err(unexpected)
+                let state = self.saved.remove(&from).ok_or(EngineError::Internal)?;
+                let filled = self.fill(to, &state, tokens);
+                self.saved.insert(from, state);
+                filled
             }
             CacheChange::Forget(id) => {
                 self.saved.remove(&id);
@@ -141,6 +136,29 @@ impl Context<'_> {
                 .kv_cache_seq_rm(sequence, None, None)
                 .map_err(unexpected),
         }
+    }
+
+    fn state(&self, sequence: SequenceId) -> Result<SeqState, EngineError> {
+        let all = LlamaStateSeqFlags::empty();
+        self.context
+            .state_seq_get(sequence, all)
+            .map_err(unexpected)
+    }
+
+    /// Makes the first tokens of `state` those of an empty sequence.
+    fn fill(
+        &mut self,
+        sequence: SequenceId,
+        state: &SeqState,
+        tokens: usize,
+    ) -> Result<(), EngineError> {
+        self.context
+            .state_seq_set(state, sequence)
+            .map_err(unexpected)?;
+        let end = u32::try_from(tokens).map_err(unexpected)?;
+        self.context
+            .kv_cache_seq_rm(sequence, Some(end), None)
+            .map_err(unexpected)
     }
 }
 

@@ -6,19 +6,15 @@ use std::time::{Duration, Instant};
 
 use self::memory::{Memory, Prefix, Source, common};
 use self::queue::{Queue, Text};
+use self::saved::SHORTEST;
 use crate::Token;
 
-mod cells;
 mod memory;
 mod plan;
 mod queue;
 mod saved;
 
 pub(crate) use self::plan::{CacheChange, JobId, Plan, Row, SavedId, SequenceId, Start};
-
-/// Room that is kept for the next tokens of each running text, so that a job
-/// let in does not throw out another at once.
-const HEADROOM: usize = 32;
 
 /// A beginning that is being read for another job is worth waiting for if it
 /// spares at least so many tokens.
@@ -30,8 +26,6 @@ const WORTH_WAITING: usize = 32;
 /// prompts. Partitions take turns for free slots; within one, jobs start in
 /// order of arrival. Texts that ended are remembered until their room is
 /// needed: a job of the same partition that begins alike reads only the rest.
-/// If the cache is full all the same, the youngest job loses its slot and is
-/// read again later.
 pub(crate) struct Scheduler {
     limits: Limits,
     queue: Queue,
@@ -39,9 +33,8 @@ pub(crate) struct Scheduler {
     running: Vec<Running>,
     memory: Memory,
     submitted: u64,
-    /// The texts to be filled into the batch, and whether more than one token
-    /// of each is unread; kept for its memory.
-    order: Vec<(bool, JobId)>,
+    /// The texts to be filled into the batch; kept for its memory.
+    order: Vec<Turn>,
 }
 
 /// What a scheduler may use.
@@ -49,8 +42,6 @@ pub(crate) struct Scheduler {
 pub(crate) struct Limits {
     /// Texts that run at a time; at least 1.
     pub(crate) slots: usize,
-    /// Tokens that the KV cache holds; at least those of the longest text.
-    pub(crate) kv_tokens: usize,
     /// Most tokens that are remembered of texts that ended.
     pub(crate) remembered: usize,
     /// How long a job may wait for its first slot.
@@ -78,13 +69,12 @@ struct Running {
     sequence: SequenceId,
 }
 
-fn memory(limits: &Limits) -> Memory {
-    Memory::new(
-        limits.kv_tokens,
-        limits.slots,
-        limits.remembered,
-        limits.reuse,
-    )
+/// A text's turn in a batch. The order is that of the batch: what generates
+/// stands by sequence, as llama.cpp wants it, prompts by admission.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    Generates(SequenceId, JobId),
+    Prompt(usize, JobId),
 }
 
 /// Whether the first job of a partition may start.
@@ -92,7 +82,10 @@ enum Verdict {
     Start(Option<Prefix>),
     /// Another job reads what it begins with.
     Hold,
-    NoRoom,
+}
+
+fn memory(limits: &Limits) -> Memory {
+    Memory::new(limits.slots, limits.remembered, limits.reuse)
 }
 
 impl Scheduler {
@@ -118,7 +111,6 @@ impl Scheduler {
             tokens: request.prompt,
             logits_from: if request.every_logits { 0 } else { last },
             submitted: request.submitted,
-            started: false,
             paused: false,
         });
         id
@@ -131,6 +123,7 @@ impl Scheduler {
         self.queue
             .expire(now, self.limits.max_wait, &mut plan.expired);
         while self.running.len() < self.limits.slots && self.admit(plan) {}
+        self.close_gaps();
         self.fill(plan);
         for Running { text, sequence } in &mut self.running {
             text.logits_from = text.logits_from.max(self.memory.length(*sequence));
@@ -194,16 +187,11 @@ impl Scheduler {
     /// whether there was one.
     fn admit(&mut self, plan: &mut Plan) -> bool {
         let may_start = |(turn, text)| match self.judge(text) {
-            Verdict::Start(prefix) => Some(Some((turn, prefix))),
-            // Whatever came instead would take the room that it waits for.
-            Verdict::NoRoom => Some(None),
+            Verdict::Start(prefix) => Some((turn, prefix)),
             Verdict::Hold => None,
         };
         let first = self.queue.heads().enumerate().find_map(may_start);
-        match first.flatten() {
-            Some((turn, prefix)) => self.start(turn, prefix, plan),
-            None => false,
-        }
+        first.is_some_and(|(turn, prefix)| self.start(turn, prefix, plan))
     }
 
     /// Jobs that are held wait for their own good, which does not count.
@@ -227,8 +215,7 @@ impl Scheduler {
         {
             let shared = common(&other.tokens, reusable);
             let tokens = shared.min(self.memory.length(*sequence));
-            // Shared cells cost nothing, so they win over as many saved ones.
-            if tokens > 0 && tokens >= present.map_or(0, |prefix| prefix.tokens) {
+            if tokens > present.map_or(SHORTEST, |prefix| prefix.tokens) {
                 let source = Source::Running(*sequence);
                 present = Some(Prefix { source, tokens });
             }
@@ -240,24 +227,6 @@ impl Scheduler {
         if coming >= cached + WORTH_WAITING {
             return Verdict::Hold;
         }
-        let unread: usize = self.running.iter().map(|other| self.unread(other)).sum();
-        let headroom = HEADROOM * (self.running.len() + 1);
-        let new = match present {
-            Some(Prefix {
-                source: Source::Running(_),
-                tokens,
-            }) => text.tokens.len() - tokens,
-            // All that is saved is in the cache before it is cut.
-            Some(Prefix {
-                source: Source::Saved(_, whole),
-                ..
-            }) => text.tokens.len().max(whole),
-            None => text.tokens.len(),
-        };
-        // A job alone always gets through.
-        if unread + headroom + new > self.memory.free() && !self.running.is_empty() {
-            return Verdict::NoRoom;
-        }
         Verdict::Start(present)
     }
 
@@ -265,18 +234,25 @@ impl Scheduler {
         let Some(sequence) = self.memory.open(prefix) else {
             return false;
         };
-        let Some(mut text) = self.queue.take(turn) else {
-            self.memory.drop_text(sequence);
+        let Some(text) = self.queue.take(turn) else {
             return false;
         };
-        if !std::mem::replace(&mut text.started, true) {
-            plan.started.push(Start {
-                job: text.id,
-                cached_tokens: prefix.map_or(0, |prefix| prefix.tokens),
-            });
-        }
+        plan.started.push(Start {
+            job: text.id,
+            cached_tokens: prefix.map_or(0, |prefix| prefix.tokens),
+        });
         self.running.push(Running { text, sequence });
         true
+    }
+
+    /// Leaves no free sequence between those of running texts.
+    fn close_gaps(&mut self) {
+        while let Some((from, to)) = self.memory.close_gap() {
+            let moved = self.running.iter_mut();
+            for running in moved.filter(|running| running.sequence == from) {
+                running.sequence = to;
+            }
+        }
     }
 
     /// Fills the batch: first with the next token of each text that generates,
@@ -284,19 +260,25 @@ impl Scheduler {
     fn fill(&mut self, plan: &mut Plan) {
         let mut order = std::mem::take(&mut self.order);
         order.clear();
-        let ready = self.running.iter().filter(|running| !running.text.paused);
-        order.extend(ready.map(|running| (self.unread(running) > 1, running.text.id)));
-        order.sort_by_key(|&(is_prompt, _)| is_prompt);
-        let generates = order.first().is_some_and(|&(is_prompt, _)| !is_prompt);
-        let mut prompts = match generates {
-            true => (self.limits.prefill_chunk / 4).max(1),
-            false => self.limits.prefill_chunk,
+        let running = self.running.iter().enumerate();
+        let ready = running.filter(|(_, running)| !running.text.paused);
+        order.extend(
+            ready.map(|(place, running)| match self.unread(running) > 1 {
+                true => Turn::Prompt(place, running.text.id),
+                false => Turn::Generates(running.sequence, running.text.id),
+            }),
+        );
+        order.sort();
+        let mut prompts = match order.first() {
+            Some(Turn::Generates(..)) => (self.limits.prefill_chunk / 8).max(1),
+            _ => self.limits.prefill_chunk,
         };
-        for &(is_prompt, job) in &order {
-            if is_prompt {
-                prompts -= self.read(job, prompts, plan);
-            } else {
-                self.read(job, 1, plan);
+        for turn in &order {
+            match *turn {
+                Turn::Generates(_, job) => {
+                    self.read(job, 1, plan);
+                }
+                Turn::Prompt(_, job) => prompts -= self.read(job, prompts, plan),
             }
         }
         self.order = order;
@@ -304,43 +286,22 @@ impl Scheduler {
 
     /// Puts up to `most` unread tokens of a job into the batch; how many.
     fn read(&mut self, job: JobId, most: usize, plan: &mut Plan) -> usize {
-        while let Some(index) = self.slot(job) {
-            let Running { text, sequence } = &self.running[index];
-            let from = self.memory.length(*sequence);
-            let tokens = most.min(text.tokens.len() - from);
-            if !self.memory.grow(*sequence, tokens) {
-                self.preempt_youngest(plan);
-                continue;
-            }
-            let unread = text.tokens.iter().enumerate().skip(from).take(tokens);
-            plan.rows.extend(unread.map(|(position, &token)| Row {
-                job,
-                sequence: *sequence,
-                position,
-                token,
-                wants_logits: position >= text.logits_from,
-            }));
-            return tokens;
-        }
-        0
-    }
-
-    /// Takes the slot of the job that came last, of paused ones if there are
-    /// any. It is the first of its partition to get one again.
-    fn preempt_youngest(&mut self, plan: &mut Plan) {
-        let youngest = (0..self.running.len()).max_by_key(|&index| {
-            let text = &self.running[index].text;
-            (text.paused, text.id)
-        });
-        let Some(index) = youngest else {
-            return;
+        let Some(index) = self.slot(job) else {
+            return 0;
         };
-        let Running { text, sequence } = self.running.remove(index);
-        plan.rows.retain(|row| row.job != text.id);
-        plan.preempted.push(text.id);
-        // Some of it may be part of this very batch, and is not computed yet.
-        self.memory.drop_text(sequence);
-        self.queue.push_front(text);
+        let Running { text, sequence } = &self.running[index];
+        let from = self.memory.length(*sequence);
+        let tokens = most.min(text.tokens.len() - from);
+        self.memory.grow(*sequence, tokens);
+        let unread = text.tokens.iter().enumerate().skip(from).take(tokens);
+        plan.rows.extend(unread.map(|(position, &token)| Row {
+            job,
+            sequence: *sequence,
+            position,
+            token,
+            wants_logits: position >= text.logits_from,
+        }));
+        tokens
     }
 
     /// The beginning of `text` that need not be read if it is cached.

@@ -28,9 +28,6 @@ pub enum Command {
         /// Generations that can run at a time.
         #[arg(long, value_name = "N")]
         slots: Option<u32>,
-        /// Tokens of context that all generations share.
-        #[arg(long, value_name = "N")]
-        kv_tokens: Option<u32>,
         #[command(flatten)]
         format: Format,
     },
@@ -66,7 +63,6 @@ pub async fn run(command: Command, endpoint: &Endpoint) -> anyhow::Result<()> {
             serves,
             context_length,
             slots,
-            kv_tokens,
             format: Format { json },
         } => {
             let request = LoadEngine {
@@ -74,8 +70,7 @@ pub async fn run(command: Command, endpoint: &Endpoint) -> anyhow::Result<()> {
                 serves: serves.into_iter().map(ModelId::from).collect(),
                 context_length,
                 slots,
-                kv_tokens,
-            };
+                };
             Output { json }.one(&Row::from(engines.load(request).await?))
         }
         Command::Unload { model } => Ok(engines.unload(&model.into()).await?),

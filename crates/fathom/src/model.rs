@@ -72,7 +72,7 @@ struct Row {
     /// Context of an engine without settings, in tokens.
     default_context_length: u32,
     /// Context that such an engine sets memory aside for, in tokens.
-    default_kv_tokens: u32,
+    default_kv_tokens: u64,
     /// Memory of such an engine, without what llama.cpp computes in; absent: the file does not
     /// say enough.
     memory_bytes: Option<u64>,
@@ -170,7 +170,7 @@ impl Tabular for Row {
             or_no(self.embeddings),
             mebibytes(self.file_bytes),
             format!("{} tokens", self.default_context_length),
-            format!("{memory}, for {} tokens", self.default_kv_tokens),
+            format!("{memory}, for {} tokens of context", self.default_kv_tokens),
             self.memory(self.memory_per_1000_tokens_bytes),
         ]
     }

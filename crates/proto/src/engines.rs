@@ -32,8 +32,6 @@ pub struct LoadEngine {
     pub context_length: Option<u32>,
     /// Generations that can run at a time; `None`: as the configuration's default.
     pub slots: Option<u32>,
-    /// Tokens of context that all generations share; `None`: as the configuration's default.
-    pub kv_tokens: Option<u32>,
 }
 
 /// One engine of a worker.

@@ -88,7 +88,6 @@ impl Loader {
             serves,
             path: Some(self.file(&request.file)?),
             context_length: request.context_length,
-            kv_tokens: request.kv_tokens,
             slots: slots.transpose()?.unwrap_or(defaults.slots),
             ..defaults
         }))

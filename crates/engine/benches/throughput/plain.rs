@@ -16,15 +16,13 @@ use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_ENABLED;
 
-use crate::{KV_TOKENS, Result};
+use crate::{CONTEXT, Result, SEQUENCES};
 
 /// Proof that the backend is initialised, which the engine's weights did.
 static BACKEND: LlamaBackend = LlamaBackend {};
 
 /// Tokens of one batch.
 const BATCH: u32 = 512;
-/// Most texts at a time.
-const SEQUENCES: u32 = 8;
 
 /// A context of llama.cpp with a KV cache for each sequence, as
 /// `llama-batched-bench` has it.
@@ -38,7 +36,7 @@ impl Plain {
     pub(crate) fn load(path: &Path, threads: NonZeroUsize) -> Result<Self> {
         let threads = i32::try_from(threads.get())?;
         let params = LlamaContextParams::default()
-            .with_n_ctx(NonZeroU32::new(KV_TOKENS))
+            .with_n_ctx(NonZeroU32::new(SEQUENCES * CONTEXT))
             .with_n_seq_max(SEQUENCES)
             .with_flash_attention_policy(LLAMA_FLASH_ATTN_TYPE_ENABLED)
             .with_n_batch(2 * BATCH)

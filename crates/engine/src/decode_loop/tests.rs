@@ -94,7 +94,6 @@ impl Cycles {
         let load = LoadCounts::new(slots, 64, 256);
         let scheduler = Scheduler::new(Limits {
             slots,
-            kv_tokens: 256,
             remembered: 1_000,
             max_wait: LIMIT,
             prefill_chunk: 16,

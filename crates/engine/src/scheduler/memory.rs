@@ -3,26 +3,29 @@
 
 use std::sync::Arc;
 
-use super::cells::{Cell, Cells};
 use super::plan::{CacheChange, SavedId, SequenceId};
 use super::saved::Saved;
 use crate::Token;
 
+/// A longer text takes more time to move than it spares.
+const MOVABLE: usize = 4096;
+
 /// The KV cache as the scheduler sees it, and the texts saved from it.
 ///
-/// It mirrors what llama.cpp does with the changes it writes down, so that no
-/// batch is ever refused for want of room. A text that ended is saved outside
-/// of the cache: every step reads the cache up to its last cell in use, so
-/// whatever stays in it slows the running texts down.
+/// Each sequence has room for the longest text. A text that ended is saved
+/// outside of the cache, so that its sequence is free at once.
 pub(super) struct Memory {
-    cells: Cells,
-    /// The cells of each sequence, by position.
-    sequences: Vec<Vec<Cell>>,
-    unused: Vec<SequenceId>,
+    sequences: Vec<Sequence>,
     saved: Saved,
     reuse: bool,
     /// Not yet part of a plan.
     pub(super) changes: Vec<CacheChange>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Sequence {
+    in_use: bool,
+    tokens: usize,
 }
 
 /// The beginning of a text that was computed before.
@@ -35,59 +38,45 @@ pub(super) struct Prefix {
 /// Where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
-    /// In the cache, whose cells can be shared.
     Running(SequenceId),
-    /// Outside; the whole saved text needs room in the cache before it is cut.
-    Saved(SavedId, usize),
+    Saved(SavedId),
 }
 
 impl Memory {
-    /// An empty cache of so many tokens and sequences. Texts of so many tokens
-    /// together are remembered; none unless `reuse`.
-    pub(super) fn new(kv_tokens: usize, sequences: usize, remembered: usize, reuse: bool) -> Self {
+    /// An empty cache of so many sequences. Texts of so many tokens together
+    /// are remembered; none unless `reuse`.
+    pub(super) fn new(sequences: usize, remembered: usize, reuse: bool) -> Self {
         Self {
-            cells: Cells::new(kv_tokens),
-            sequences: vec![Vec::new(); sequences],
-            unused: (0..).take(sequences).collect(),
+            sequences: vec![Sequence::default(); sequences],
             saved: Saved::new(remembered),
             reuse,
             changes: Vec::new(),
         }
     }
 
-    /// A sequence for a text that begins with `prefix`, for which there is room.
+    /// A sequence for a text that begins with `prefix`: the first free one.
     pub(super) fn open(&mut self, prefix: Option<Prefix>) -> Option<SequenceId> {
-        let to = self.unused.pop()?;
-        match prefix {
-            None => {}
-            Some(Prefix {
-                source: Source::Running(from),
-                tokens,
-            }) => {
-                let shared = self.cells_of(from)[..tokens].to_vec();
-                shared.iter().for_each(|&cell| self.cells.share(cell));
-                self.sequences[to as usize] = shared;
-                self.changes.push(CacheChange::Copy { from, to, tokens });
-            }
-            Some(Prefix {
-                source: Source::Saved(from, _),
-                tokens,
-            }) => {
-                self.saved.touch(from);
-                self.take(to, tokens);
-                self.changes.push(CacheChange::Restore { from, to, tokens });
-            }
+        let to = self.sequences.iter().position(|place| !place.in_use)?;
+        self.sequences[to] = Sequence {
+            in_use: true,
+            tokens: prefix.map_or(0, |prefix| prefix.tokens),
+        };
+        let to = id(to);
+        if let Some(Prefix { source, tokens }) = prefix {
+            self.changes.push(match source {
+                Source::Running(from) => CacheChange::Copy { from, to, tokens },
+                Source::Saved(from) => {
+                    self.saved.touch(from);
+                    CacheChange::Restore { from, to, tokens }
+                }
+            });
         }
         Some(to)
     }
 
-    /// Makes `tokens` more cells a running text's, if there are so many.
-    pub(super) fn grow(&mut self, sequence: SequenceId, tokens: usize) -> bool {
-        let has_room = tokens <= self.cells.free();
-        if has_room {
-            self.take(sequence, tokens);
-        }
-        has_room
+    /// So many tokens more are computed of a text.
+    pub(super) fn grow(&mut self, sequence: SequenceId, tokens: usize) {
+        self.sequences[index(sequence)].tokens += tokens;
     }
 
     /// Ends a running text and saves what was computed of it, if that may be of
@@ -103,38 +92,45 @@ impl Memory {
             self.saved
                 .save(sequence, partition, tokens, &mut self.changes);
         }
-        self.drop_text(sequence);
+        self.free(sequence);
     }
 
-    /// Ends a running text without saving anything of it.
-    pub(super) fn drop_text(&mut self, sequence: SequenceId) {
-        for cell in std::mem::take(&mut self.sequences[sequence as usize]) {
-            self.cells.release(cell);
+    /// Moves the last text into the first free sequence before it, as llama.cpp
+    /// computes only neighbouring sequences together: from where, to where.
+    pub(super) fn close_gap(&mut self) -> Option<(SequenceId, SequenceId)> {
+        let to = self.sequences.iter().position(|place| !place.in_use)?;
+        let from = self.sequences.iter().rposition(|place| place.in_use)?;
+        let moved = self.sequences[from];
+        if from < to || moved.tokens > MOVABLE {
+            return None;
         }
-        self.unused.push(sequence);
-        self.changes.push(CacheChange::Remove(sequence));
+        self.sequences[to] = moved;
+        if moved.tokens > 0 {
+            self.changes.push(CacheChange::Copy {
+                from: id(from),
+                to: id(to),
+                tokens: moved.tokens,
+            });
+        }
+        self.free(id(from));
+        Some((id(from), id(to)))
     }
 
     /// The longest beginning of `tokens` that a saved text of `partition`
-    /// shares and that there is room for.
+    /// shares.
     pub(super) fn recall(&self, partition: &str, tokens: &[Token]) -> Option<Prefix> {
-        self.saved.longest(partition, tokens, self.cells.free())
-    }
-
-    /// Cells that nothing uses.
-    pub(super) fn free(&self) -> usize {
-        self.cells.free()
+        self.saved.longest(partition, tokens)
     }
 
     /// Tokens computed of the text in `sequence`, those of the planned batch
     /// included.
     pub(super) fn length(&self, sequence: SequenceId) -> usize {
-        self.cells_of(sequence).len()
+        self.sequences[index(sequence)].tokens
     }
 
-    /// Cells that are held.
+    /// Tokens in the cache.
     pub(super) fn used(&self) -> usize {
-        self.cells.used()
+        self.sequences.iter().map(|sequence| sequence.tokens).sum()
     }
 
     /// Tokens that are saved.
@@ -143,13 +139,9 @@ impl Memory {
         self.saved.tokens()
     }
 
-    fn take(&mut self, sequence: SequenceId, tokens: usize) {
-        let taken = std::iter::from_fn(|| self.cells.take()).take(tokens);
-        self.sequences[sequence as usize].extend(taken);
-    }
-
-    fn cells_of(&self, sequence: SequenceId) -> &[Cell] {
-        &self.sequences[sequence as usize]
+    fn free(&mut self, sequence: SequenceId) {
+        self.sequences[index(sequence)] = Sequence::default();
+        self.changes.push(CacheChange::Remove(sequence));
     }
 }
 
@@ -159,4 +151,13 @@ pub(super) fn common(one: &[Token], other: &[Token]) -> usize {
         .zip(other)
         .take_while(|(one, other)| one == other)
         .count()
+}
+
+/// There are at most 256 sequences.
+fn id(index: usize) -> SequenceId {
+    SequenceId::try_from(index).unwrap_or(SequenceId::MAX)
+}
+
+fn index(sequence: SequenceId) -> usize {
+    usize::try_from(sequence).unwrap_or(usize::MAX)
 }

@@ -19,13 +19,12 @@ pub(crate) type SequenceId = i32;
 pub(crate) struct Plan {
     /// Jobs that waited too long; the scheduler has forgotten them.
     pub(crate) expired: Vec<JobId>,
-    /// Jobs that got a slot for the first time.
+    /// Jobs that got a slot.
     pub(crate) started: Vec<Start>,
-    /// Jobs that lost their slot for want of room and wait again.
-    pub(crate) preempted: Vec<JobId>,
     /// Changes to the KV cache, before the batch is decoded.
     pub(crate) changes: Vec<CacheChange>,
-    /// The batch.
+    /// The batch: first one token of each text that generates, in order of
+    /// sequences, then prompts.
     pub(crate) rows: Vec<Row>,
 }
 
@@ -76,7 +75,6 @@ impl Plan {
     pub(super) fn clear(&mut self) {
         self.expired.clear();
         self.started.clear();
-        self.preempted.clear();
         self.changes.clear();
         self.rows.clear();
     }

@@ -18,8 +18,6 @@ pub(super) struct Text {
     /// that are read only for those after them, or not at all.
     pub(super) logits_from: usize,
     pub(super) submitted: Instant,
-    /// Whether it ever had a slot.
-    pub(super) started: bool,
     pub(super) paused: bool,
 }
 
@@ -36,14 +34,6 @@ impl Queue {
         match self.partition(&text.partition) {
             Some(line) => line.push_back(text),
             None => self.partitions.push_back(VecDeque::from([text])),
-        }
-    }
-
-    /// Puts back a text that had a slot, before all others of its partition.
-    pub(super) fn push_front(&mut self, text: Text) {
-        match self.partition(&text.partition) {
-            Some(line) => line.push_front(text),
-            None => self.partitions.push_front(VecDeque::from([text])),
         }
     }
 
@@ -79,12 +69,9 @@ impl Queue {
         found
     }
 
-    /// Removes texts that have waited for `max_wait` since they came. One that
-    /// had a slot before does not expire.
+    /// Removes texts that have waited for `max_wait` since they came.
     pub(super) fn expire(&mut self, now: Instant, max_wait: Duration, expired: &mut Vec<JobId>) {
-        let is_late = |text: &Text| {
-            !text.started && now.saturating_duration_since(text.submitted) >= max_wait
-        };
+        let is_late = |text: &Text| now.saturating_duration_since(text.submitted) >= max_wait;
         for line in &mut self.partitions {
             expired.extend(line.iter().filter(|text| is_late(text)).map(|text| text.id));
             line.retain(|text| !is_late(text));

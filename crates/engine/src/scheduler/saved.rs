@@ -6,8 +6,8 @@ use super::memory::{Prefix, Source, common};
 use super::plan::{CacheChange, SavedId, SequenceId};
 use crate::Token;
 
-/// A shorter text is read again in less time than it takes to save it.
-const SHORTEST: usize = 32;
+/// A shorter text is read again in less time than it takes to save or copy it.
+pub(super) const SHORTEST: usize = 32;
 
 /// What is saved; the texts used longest ago make room for others.
 pub(super) struct Saved {
@@ -80,14 +80,13 @@ impl Saved {
         });
     }
 
-    /// The longest beginning of `tokens` that a text of `partition` shares; of
-    /// texts that have at most `room` tokens.
-    pub(super) fn longest(&self, partition: &str, tokens: &[Token], room: usize) -> Option<Prefix> {
+    /// The longest beginning of `tokens` that a text of `partition` shares.
+    pub(super) fn longest(&self, partition: &str, tokens: &[Token]) -> Option<Prefix> {
         self.texts
             .iter()
-            .filter(|text| &*text.partition == partition && text.tokens.len() <= room)
+            .filter(|text| &*text.partition == partition)
             .map(|text| Prefix {
-                source: Source::Saved(text.id, text.tokens.len()),
+                source: Source::Saved(text.id),
                 tokens: common(&text.tokens, tokens),
             })
             .filter(|prefix| prefix.tokens >= SHORTEST)

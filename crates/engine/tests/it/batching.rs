@@ -1,5 +1,7 @@
 //! What jobs do to each other when they run together.
 
+use std::num::NonZeroUsize;
+
 use fathom_engine::{EngineOptions, Event, Job, Token};
 use futures::future::try_join_all;
 
@@ -108,11 +110,11 @@ async fn nothing_is_reused_across_partitions() -> Result {
 }
 
 #[tokio::test]
-async fn many_jobs_in_a_small_cache_all_finish() -> Result {
+async fn more_jobs_than_slots_all_finish() -> Result {
     let _alone = engine().await?;
     let engine = start(EngineOptions {
         context_length: 256,
-        kv_tokens: 256,
+        slots: NonZeroUsize::MIN.saturating_add(1),
         ..options()
     })?;
     let jobs = PROMPTS.map(|prompt| Ok(engine.submit(job(prompt, 60)?)?));
@@ -121,17 +123,14 @@ async fn many_jobs_in_a_small_cache_all_finish() -> Result {
         assert_eq!(outcome.text_tokens, outcome.completion_tokens);
     }
     let load = engine.load();
-    assert_eq!((load.running, load.waiting, load.kv_capacity), (0, 0, 256));
+    assert_eq!((load.running, load.waiting, load.kv_capacity), (0, 0, 512));
     Ok(())
 }
 
 #[tokio::test]
 async fn jobs_give_the_same_text_alone_and_together_but_for_rounding() -> Result {
     let _alone = engine().await?;
-    let engine = start(EngineOptions {
-        kv_tokens: 4096,
-        ..options()
-    })?;
+    let engine = start(options())?;
     let told = |prompt, partition: &str| {
         job(prompt, 12).map(|job| Job {
             partition: partition.into(),

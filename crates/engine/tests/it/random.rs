@@ -63,7 +63,7 @@ async fn random_jobs_leave_every_slot_free_and_memory_flat() -> Result {
     let mut random = Random(seed);
     let engine = start(EngineOptions {
         context_length: 256,
-        kv_tokens: 512,
+        remembered_tokens: 512,
         ..options()
     })?;
     let words =

@@ -27,7 +27,7 @@ async fn a_file_is_what_its_engine_will_be() {
     let printed = inspect(file, &["--json"]).await.unwrap();
     let mut told: Value = serde_json::from_str(&printed).unwrap();
     let memory = told["memory_bytes"].take().as_u64().unwrap();
-    let context = 16_384 * 23_040;
+    let context = 32_768 * 23_040;
     // The tensors, which are nearly all of the file, and the context.
     assert!(
         (90_000_000..98_362_432).contains(&(memory - context)),
@@ -49,7 +49,7 @@ async fn a_file_is_what_its_engine_will_be() {
             "embeddings": null,
             "file_bytes": 98_362_432,
             "default_context_length": 8192,
-            "default_kv_tokens": 16_384,
+            "default_kv_tokens": 32_768,
             "memory_bytes": null,
             "memory_per_1000_tokens_bytes": 23_040_000,
             "memory_is_estimate": false,

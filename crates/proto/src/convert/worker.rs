@@ -77,7 +77,6 @@ impl From<LoadEngine> for pb::LoadEngineRequest {
             serves: request.serves.iter().map(ToString::to_string).collect(),
             context_length: request.context_length,
             slots: request.slots,
-            kv_tokens: request.kv_tokens,
         }
     }
 }
@@ -97,7 +96,6 @@ impl TryFrom<pb::LoadEngineRequest> for LoadEngine {
             serves: message.serves.into_iter().map(Into::into).collect(),
             context_length: message.context_length,
             slots: message.slots,
-            kv_tokens: message.kv_tokens,
         })
     }
 }

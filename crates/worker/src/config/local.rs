@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fathom_engine::WeightsInfo;
+use fathom_engine::{EngineOptions, WeightsInfo};
 use serde::{Deserialize, Serialize};
 
 /// An engine of `kind = "local"`.
@@ -17,16 +17,17 @@ pub struct LocalConfig {
     pub path: Option<PathBuf>,
     /// Threads that compute; absent: as many as the machine runs at a time. More make it slower.
     pub threads: Option<NonZeroUsize>,
-    /// Most tokens of prompt and answer together, for which memory is set aside; absent: what
-    /// the weights were trained for, at most 8192.
+    /// Most tokens of prompt and answer together; absent: what the weights were trained for, at
+    /// most 8192.
     pub context_length: Option<u32>,
-    /// Tokens of context that all generations share, those that are remembered for the next
-    /// request included; absent: twice `context_length`. At least `context_length`.
-    pub kv_tokens: Option<u32>,
-    /// Generations that run at a time.
+    /// Generations that run at a time. Memory for `context_length` tokens of each is taken at
+    /// the start.
     pub slots: NonZeroUsize,
+    /// Most tokens of texts that ended and are remembered, so that requests that begin alike are
+    /// answered sooner; they take memory when it is needed. Absent: twice `context_length`.
+    pub remembered_tokens: Option<u32>,
     /// Tokens of prompts that are read in one step: more are a little faster, and later to notice
-    /// that a client is gone; absent: 64.
+    /// that a client is gone; absent: 128.
     pub prefill_chunk: Option<NonZeroUsize>,
     /// A file with a Jinja chat template to use instead of the one in the weights.
     pub chat_template: Option<PathBuf>,
@@ -58,14 +59,12 @@ impl LocalConfig {
 
     /// Tokens of context that memory is set aside for, with these weights.
     #[must_use]
-    pub fn kv_tokens_of(&self, info: &WeightsInfo) -> u32 {
-        let context_length = self.context_of(info);
-        if info.pooling.is_some() {
-            return context_length;
-        }
-        self.kv_tokens
-            .unwrap_or(context_length.saturating_mul(2))
-            .max(context_length)
+    pub fn kv_tokens_of(&self, info: &WeightsInfo) -> u64 {
+        let texts = match info.pooling {
+            Some(_) => 1,
+            None => self.slots.get() as u64,
+        };
+        texts.saturating_mul(self.context_of(info).into())
     }
 }
 
@@ -76,8 +75,8 @@ impl Default for LocalConfig {
             path: None,
             threads: None,
             context_length: None,
-            kv_tokens: None,
-            slots: NonZeroUsize::MIN.saturating_add(7),
+            slots: EngineOptions::SLOTS,
+            remembered_tokens: None,
             prefill_chunk: None,
             chat_template: None,
             max_queue: 64,

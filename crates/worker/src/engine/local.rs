@@ -81,13 +81,16 @@ impl Local {
             };
             Compute::Vectors(Arc::new(Embedder::start(weights.clone(), options)?))
         } else {
+            let defaults = EngineOptions::new(context_length, threads);
             let options = EngineOptions {
                 slots: config.slots,
-                kv_tokens: config.kv_tokens_of(info),
+                remembered_tokens: config
+                    .remembered_tokens
+                    .unwrap_or(defaults.remembered_tokens),
                 prefill_chunk: config.prefill_chunk.unwrap_or(EngineOptions::PREFILL_CHUNK),
                 max_waiting,
                 max_wait: config.max_queue_age,
-                ..EngineOptions::new(context_length, threads)
+                ..defaults
             };
             Compute::Text(fathom_engine::Engine::start(weights.clone(), options)?)
         };

@@ -211,7 +211,6 @@ async fn what_cannot_be_loaded_changes_nothing_and_is_told_by_its_field() {
         serves: names.iter().map(|name| (*name).into()).collect(),
         context_length: None,
         slots,
-        kv_tokens: None,
     };
     for (request, param) in [
         (request("broken.gguf", &["deepseek-chat"], None), "file"),

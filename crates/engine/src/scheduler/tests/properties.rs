@@ -52,22 +52,15 @@ fn action() -> impl Strategy<Value = Action> {
 }
 
 fn any_limits() -> impl Strategy<Value = Limits> {
-    // The longest text has 80 + 40 + 30 tokens.
-    (
-        1_usize..5,
-        0_usize..3,
-        150_usize..400,
-        1_usize..70,
-        any::<bool>(),
-    )
-        .prop_map(|(slots, spare, kv_tokens, prefill_chunk, reuse)| Limits {
+    (1_usize..5, 0_usize..3, 1_usize..70, any::<bool>()).prop_map(
+        |(slots, remembered, prefill_chunk, reuse)| Limits {
             slots,
-            kv_tokens,
-            remembered: spare * 100,
+            remembered: remembered * 100,
             prefill_chunk,
             reuse,
             ..limits()
-        })
+        },
+    )
 }
 
 fn act(world: &mut World, action: Action) {

@@ -28,29 +28,25 @@ pub(super) struct Work {
     due: usize,
 }
 
-/// The KV cache as llama.cpp keeps it: cells with the sequences that hold them.
+/// The KV cache as llama.cpp keeps it, and what is saved from it.
 #[derive(Default)]
 struct Cache {
-    cells: BTreeMap<usize, Cell>,
-    sequences: BTreeMap<SequenceId, Vec<usize>>,
-    /// Outside of the cells.
-    saved: BTreeMap<SavedId, (Vec<Token>, Arc<str>)>,
-    next: usize,
+    sequences: BTreeMap<SequenceId, Vec<Cell>>,
+    saved: BTreeMap<SavedId, Vec<Cell>>,
 }
 
+#[derive(Clone)]
 struct Cell {
     token: Token,
     partition: Arc<str>,
-    holders: usize,
 }
 
 pub(super) fn limits() -> Limits {
     Limits {
         slots: 2,
-        kv_tokens: 512,
         remembered: 512,
         max_wait: Duration::from_secs(30),
-        prefill_chunk: 64,
+        prefill_chunk: 128,
         reuse: true,
     }
 }
@@ -121,16 +117,16 @@ impl World {
             assert!(before < Some(start.job), "overtaken within a partition");
         }
         for change in &self.plan.changes {
-            self.cache.apply(*change, self.limits.kv_tokens);
+            self.cache.apply(*change);
         }
         for index in 0..self.plan.rows.len() {
             let row = self.plan.rows[index];
             self.read(row);
         }
-        let used = self.cache.cells.len();
+        let used: usize = self.cache.sequences.values().map(Vec::len).sum();
         assert_eq!(self.scheduler.kv_used(), used);
-        assert!(used <= self.limits.kv_tokens, "more cells than there are");
         assert!(self.scheduler.running() <= self.limits.slots);
+        self.assert_neighbours();
         for index in 0..self.plan.rows.len() {
             let row = self.plan.rows[index];
             if row.wants_logits {
@@ -167,11 +163,25 @@ impl World {
     /// Nothing is left of texts that ended but what is saved.
     pub(super) fn assert_nothing_leaks(&mut self) {
         self.step();
-        let saved: usize = self.cache.saved.values().map(|(text, _)| text.len()).sum();
+        let saved: usize = self.cache.saved.values().map(Vec::len).sum();
         assert_eq!(self.scheduler.memory.saved(), saved);
         assert!(saved <= self.limits.remembered);
         assert_eq!(self.scheduler.kv_used(), 0);
         assert!(self.cache.sequences.values().all(Vec::is_empty));
+    }
+
+    /// llama.cpp computes tokens together whose sequences follow each other.
+    fn assert_neighbours(&self) {
+        let texts = self.scheduler.running() as SequenceId;
+        let rows = &self.plan.rows;
+        assert!(rows.iter().all(|row| row.sequence < texts), "a gap");
+        // Of a prompt, the last token comes alone only if it is all that is left.
+        let generates = |row: &&Row| {
+            row.position + 1 == self.jobs[&row.job].tokens.len()
+                && rows.iter().filter(|other| other.job == row.job).count() == 1
+        };
+        let alone = rows.iter().take_while(generates);
+        assert!(alone.map(|row| row.sequence).is_sorted(), "out of order");
     }
 
     fn read(&mut self, row: Row) {
@@ -181,12 +191,13 @@ impl World {
         assert_eq!(work.tokens[row.position], row.token);
         // What is in the sequence is this text and of this partition.
         for (cell, token) in cells.iter().zip(&work.tokens) {
-            let cell = &self.cache.cells[cell];
             assert_eq!(cell.token, *token, "another text's sequence");
             assert_eq!(cell.partition, work.partition, "another partition's text");
         }
-        let partition = Arc::clone(&work.partition);
-        self.cache.push(row.sequence, row.token, partition);
+        cells.push(Cell {
+            token: row.token,
+            partition: Arc::clone(&work.partition),
+        });
     }
 
     fn follow(&mut self, row: Row) {
@@ -214,59 +225,27 @@ impl Work {
 }
 
 impl Cache {
-    fn push(&mut self, sequence: SequenceId, token: Token, partition: Arc<str>) {
-        self.sequences.entry(sequence).or_default().push(self.next);
-        let cell = Cell {
-            token,
-            partition,
-            holders: 1,
-        };
-        self.cells.insert(self.next, cell);
-        self.next += 1;
-    }
-
-    fn apply(&mut self, change: CacheChange, capacity: usize) {
+    fn apply(&mut self, change: CacheChange) {
         match change {
             CacheChange::Save { from, to } => {
-                let cells: Vec<_> = self.sequences[&from]
-                    .iter()
-                    .map(|cell| &self.cells[cell])
-                    .collect();
-                let partition = Arc::clone(&cells[0].partition);
-                let text = cells.iter().map(|cell| cell.token).collect();
-                let before = self.saved.insert(to, (text, partition));
+                let before = self.saved.insert(to, self.sequences[&from].clone());
                 assert!(before.is_none(), "saved twice under one name");
             }
             CacheChange::Restore { from, to, tokens } => {
-                let (text, partition) = self.saved[&from].clone();
-                let whole = self.cells.len() + text.len();
-                assert!(whole <= capacity, "no room before the text is cut");
-                let before = self.sequences.get(&to);
-                assert!(before.is_none_or(Vec::is_empty), "in use");
-                for &token in &text[..tokens] {
-                    self.push(to, token, Arc::clone(&partition));
-                }
+                self.fill(to, self.saved[&from][..tokens].to_vec());
             }
             CacheChange::Forget(id) => {
                 assert!(self.saved.remove(&id).is_some(), "forgotten twice");
             }
             CacheChange::Copy { from, to, tokens } => {
-                let shared = self.sequences[&from][..tokens].to_vec();
-                for cell in &shared {
-                    self.cells.get_mut(cell).unwrap().holders += 1;
-                }
-                let before = self.sequences.insert(to, shared);
-                assert!(before.is_none_or(|cells| cells.is_empty()), "in use");
+                self.fill(to, self.sequences[&from][..tokens].to_vec());
             }
-            CacheChange::Remove(sequence) => {
-                for cell in self.sequences.remove(&sequence).unwrap_or_default() {
-                    let holders = &mut self.cells.get_mut(&cell).unwrap().holders;
-                    *holders -= 1;
-                    if *holders == 0 {
-                        self.cells.remove(&cell);
-                    }
-                }
-            }
+            CacheChange::Remove(sequence) => drop(self.sequences.remove(&sequence)),
         }
+    }
+
+    fn fill(&mut self, sequence: SequenceId, cells: Vec<Cell>) {
+        let before = self.sequences.insert(sequence, cells);
+        assert!(before.is_none_or(|cells| cells.is_empty()), "in use");
     }
 }
