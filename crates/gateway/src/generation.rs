@@ -97,6 +97,7 @@ impl Generation {
                         prompt_tokens,
                         cached_tokens,
                         fingerprint: name,
+                        route: _,
                     } => {
                         begun += 1;
                         fingerprint = fingerprint.take().or(name);

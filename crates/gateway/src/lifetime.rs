@@ -45,6 +45,7 @@ impl Lifetime {
         RequestContext {
             request_id: record.id().clone(),
             tenant: session.principal().tenant.clone(),
+            user: session.principal().subject.as_str().into(),
             deadline: Some(self.deadline.deadline()),
         }
     }

@@ -56,6 +56,9 @@ string_id! {
     RequestId;
     /// A customer of the platform; everything billed or limited belongs to one.
     TenantId;
+    /// Who asks within a tenant, as the gateway tells them apart: the caller's word for one of its
+    /// users, or else the client.
+    UserId;
     /// A model name as clients use it, for example `deepseek-chat`.
     ModelId;
     /// One running worker process.

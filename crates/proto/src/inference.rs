@@ -13,12 +13,13 @@ use futures::Stream;
 use tokio::time::Instant;
 
 use crate::Error;
-use crate::id::{ModelId, RequestId, TenantId};
+use crate::id::{ModelId, RequestId, TenantId, UserId};
 
 pub use chat::{ChatMessage, ChatRole, ToolCall};
 pub use embedding::{EmbedInput, EmbedRequest, Embeddings};
 pub use event::{
-    Alternative, Delta, Event, FinishReason, Piece, TokenLogprob, ToolCallPiece, Usage,
+    Alternative, Assignment, Delta, Event, FinishReason, Piece, Route, TokenIds, TokenLogprob,
+    ToolCallPiece, Usage,
 };
 pub use format::Format;
 pub use sampling::{LogitBias, Sampling};
@@ -54,6 +55,8 @@ pub struct RequestContext {
     pub request_id: RequestId,
     /// Who pays.
     pub tenant: TenantId,
+    /// Who asks within the tenant, to be treated alike each time.
+    pub user: UserId,
     /// When the answer is of no use any more.
     pub deadline: Option<Instant>,
 }
@@ -85,6 +88,9 @@ pub struct GenerateRequest {
     pub extra: Option<Json>,
     /// Most tokens of prompt and output together; `None`: as many as the weights can do.
     pub context_length: Option<u32>,
+    /// Tokens of this very generation that another worker generated: what follows them is told,
+    /// and counts are those of the whole.
+    pub generated: Vec<u32>,
 }
 
 impl GenerateRequest {
@@ -103,6 +109,7 @@ impl GenerateRequest {
             tools: None,
             extra: None,
             context_length: None,
+            generated: Vec::new(),
         }
     }
 }

@@ -65,7 +65,7 @@ impl Kind {
 
 #[cfg(test)]
 mod tests {
-    use fathom_proto::inference::{Delta, FinishReason, Piece, Usage};
+    use fathom_proto::inference::{Delta, FinishReason, Piece, TokenIds, Usage};
     use metrics_exporter_prometheus::PrometheusBuilder;
 
     use super::*;
@@ -75,6 +75,7 @@ mod tests {
             prompt_tokens,
             cached_tokens: 0,
             fingerprint: None,
+            route: None,
         }
     }
 
@@ -83,6 +84,7 @@ mod tests {
             piece: Piece::Text("of several tokens".to_owned()),
             tokens: 1,
             logprobs: Vec::new(),
+            ids: TokenIds::new(),
         })
     }
 

@@ -43,6 +43,7 @@ pub fn from_chat(mut request: ChatRequest, config: &Config) -> Result<FanOut, Ap
         )?,
         extra: extra(&request.extra),
         context_length: None,
+        generated: Vec::new(),
     };
     FanOut::new(generate, Vec::new(), request.n)
 }

@@ -50,6 +50,7 @@ pub fn from_completion(
         tools: None,
         extra: extra(&request.extra),
         context_length: None,
+        generated: Vec::new(),
     };
     if request
         .best_of

@@ -1,7 +1,8 @@
 //! `fathom.inference.v1`: what a generation yields.
 
 use crate::inference::{
-    Alternative, Delta, Event, FinishReason, Piece, TokenLogprob, ToolCallPiece, Usage,
+    Alternative, Assignment, Delta, Event, FinishReason, Piece, Route, TokenLogprob, ToolCallPiece,
+    Usage,
 };
 use crate::pb::inference as pb;
 use crate::pb::inference::delta::Piece as PbPiece;
@@ -15,10 +16,12 @@ impl From<Event> for pb::GenerateResponse {
                 prompt_tokens,
                 cached_tokens,
                 fingerprint,
+                route,
             } => PbEvent::Started(pb::Started {
                 prompt_tokens,
                 cached_tokens,
                 fingerprint,
+                route: route.map(|route| (*route).into()),
             }),
             Event::Delta(delta) => PbEvent::Delta(delta.into()),
             Event::Finished { reason, usage } => {
@@ -43,6 +46,7 @@ impl TryFrom<pb::GenerateResponse> for Event {
                 prompt_tokens: started.prompt_tokens,
                 cached_tokens: started.cached_tokens,
                 fingerprint: started.fingerprint,
+                route: started.route.map(|route| Box::new(route.into())),
             },
             PbEvent::Delta(delta) => Self::Delta(delta.into()),
             PbEvent::Finished(finished) => Self::Finished {
@@ -85,6 +89,34 @@ fn decode_reason(reason: pb::FinishReason, other: String) -> Result<FinishReason
     })
 }
 
+impl From<Route> for pb::Route {
+    fn from(route: Route) -> Self {
+        let (experiment, arm) = route
+            .experiment
+            .map(|Assignment { experiment, arm }| (experiment, arm))
+            .unzip();
+        Self {
+            model: route.model.to_string(),
+            version: route.version,
+            config_version: route.config_version,
+            experiment,
+            arm,
+        }
+    }
+}
+
+impl From<pb::Route> for Route {
+    fn from(message: pb::Route) -> Self {
+        let experiment = message.experiment.zip(message.arm);
+        Self {
+            model: message.model.into(),
+            version: message.version,
+            config_version: message.config_version,
+            experiment: experiment.map(|(experiment, arm)| Assignment { experiment, arm }),
+        }
+    }
+}
+
 impl From<Delta> for pb::Delta {
     fn from(delta: Delta) -> Self {
         let piece = match delta.piece {
@@ -101,6 +133,7 @@ impl From<Delta> for pb::Delta {
             piece: Some(piece),
             tokens: delta.tokens,
             logprobs: delta.logprobs.into_iter().map(Into::into).collect(),
+            ids: delta.ids.into_vec(),
         }
     }
 }
@@ -122,6 +155,7 @@ impl From<pb::Delta> for Delta {
             piece,
             tokens: message.tokens,
             logprobs: message.logprobs.into_iter().map(Into::into).collect(),
+            ids: message.ids.into(),
         }
     }
 }

@@ -28,6 +28,7 @@ pub(crate) fn encode_request(
         format: encode_format(request.format),
         tools: request.tools.map(Into::into),
         extra_json: encode_json(request.extra),
+        generated: request.generated,
     }
 }
 
@@ -51,6 +52,7 @@ pub(crate) fn decode_request(
         tools: message.tools.map(TryInto::try_into).transpose()?,
         extra: decode_json(message.extra_json),
         context_length: message.context_length,
+        generated: message.generated,
     };
     Ok((request, context))
 }
@@ -60,6 +62,7 @@ pub(super) fn encode_context(context: &RequestContext) -> pb::RequestContext {
     pb::RequestContext {
         request_id: context.request_id.to_string(),
         tenant_id: context.tenant.to_string(),
+        user_id: context.user.to_string(),
     }
 }
 
@@ -69,6 +72,7 @@ pub(super) fn decode_context(message: Option<pb::RequestContext>) -> Result<Requ
     Ok(RequestContext {
         request_id: RequestId::from(message.request_id),
         tenant: message.tenant_id.into(),
+        user: message.user_id.into(),
         deadline: None,
     })
 }

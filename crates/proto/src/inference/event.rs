@@ -1,5 +1,9 @@
 //! What a generation yields.
 
+use smallvec::SmallVec;
+
+use crate::id::ModelId;
+
 /// One event of a generation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -11,6 +15,8 @@ pub enum Event {
         cached_tokens: u32,
         /// What an upstream calls its configuration (`system_fingerprint`).
         fingerprint: Option<String>,
+        /// What the router chose; `None` from a worker.
+        route: Option<Box<Route>>,
     },
     /// Something was generated.
     Delta(Delta),
@@ -23,6 +29,31 @@ pub enum Event {
     },
 }
 
+/// What the router chose for a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The model that answers: the one asked for, or the one it falls back to.
+    pub model: ModelId,
+    /// The version of that model; `None`: it has none.
+    pub version: Option<u32>,
+    /// The version of the configuration of models that the router goes by.
+    pub config_version: u64,
+    /// The experiment that the request is part of.
+    pub experiment: Option<Assignment>,
+}
+
+/// A request's place in an experiment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// Name of the experiment.
+    pub experiment: String,
+    /// Name of its arm.
+    pub arm: String,
+}
+
+/// Ids of the tokens of one piece, of which there is mostly one.
+pub type TokenIds = SmallVec<[u32; 4]>;
+
 /// A piece of what is generated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delta {
@@ -33,6 +64,8 @@ pub struct Delta {
     /// One for each of these tokens, if they were asked for; for an echoed prompt, one for each
     /// of its tokens.
     pub logprobs: Vec<TokenLogprob>,
+    /// Ids of these tokens, from which another worker can go on; fewer than `tokens`: none can.
+    pub ids: TokenIds,
 }
 
 /// What is new.

@@ -12,7 +12,7 @@ use fathom_proto::grpc::InferenceServer;
 use fathom_proto::id::RequestId;
 use fathom_proto::inference::{
     Delta, EmbedRequest, Embeddings, Event, FinishReason, GenerateRequest, Inference, Piece,
-    Prompt, RequestContext, TokenStream, Usage,
+    Prompt, RequestContext, TokenIds, TokenStream, Usage,
 };
 use fathom_proto::registry::{Announcement, ServedModel};
 use fathom_router::{Config, Router};
@@ -111,11 +111,13 @@ impl Inference for Fake {
             prompt_tokens: 2,
             cached_tokens: 0,
             fingerprint: None,
+            route: None,
         };
         let delta = Event::Delta(Delta {
             piece: Piece::Text("hello".to_owned()),
             tokens: 1,
             logprobs: Vec::new(),
+            ids: TokenIds::new(),
         });
         let usage = Usage {
             prompt_tokens: 2,
@@ -195,6 +197,7 @@ pub fn request(model: &str) -> (GenerateRequest, RequestContext) {
     let context = RequestContext {
         request_id: RequestId::generate(),
         tenant: "tenant".into(),
+        user: "user".into(),
         deadline: None,
     };
     (request, context)

@@ -204,6 +204,7 @@ async fn vectors_are_tried_for_in_the_same_way() {
         let context = RequestContext {
             request_id: RequestId::generate(),
             tenant: "tenant".into(),
+            user: "user".into(),
             deadline: None,
         };
         let embeddings = harness.router.embed(request, context).await.unwrap();

@@ -218,6 +218,7 @@ async fn each_heartbeat_tells_what_runs_at_that_moment() {
     let context = RequestContext {
         request_id: "r".into(),
         tenant: "t".into(),
+        user: "user".into(),
         deadline: None,
     };
     let running = setup.worker.generate(request, context).await.unwrap();

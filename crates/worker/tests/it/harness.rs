@@ -67,6 +67,7 @@ pub fn context() -> RequestContext {
     RequestContext {
         request_id: "request".into(),
         tenant: "tenant".into(),
+        user: "user".into(),
         deadline: None,
     }
 }

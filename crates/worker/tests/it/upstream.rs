@@ -63,6 +63,7 @@ fn context() -> RequestContext {
     RequestContext {
         request_id: "req-7".into(),
         tenant: "tenant".into(),
+        user: "user".into(),
         deadline: None,
     }
 }

@@ -1,7 +1,7 @@
 //! Answers that succeed, byte for byte.
 
 use fathom_proto::inference::{
-    Alternative, Delta, Event, FinishReason, Piece, TokenLogprob, ToolCallPiece, Usage,
+    Alternative, Delta, Event, FinishReason, Piece, TokenIds, TokenLogprob, ToolCallPiece, Usage,
 };
 
 use super::fakes::{delta, finished, piece, started};
@@ -84,6 +84,7 @@ fn calls() -> Vec<Result<Event, ErrorCode>> {
             prompt_tokens: 0,
             cached_tokens: 0,
             fingerprint: Some("fp_1".to_owned()),
+            route: None,
         }),
         piece(Piece::Reasoning("Which ".to_owned()), 1),
         piece(Piece::Reasoning("city?".to_owned()), 2),
@@ -132,6 +133,7 @@ fn probable() -> Vec<Result<Event, ErrorCode>> {
             piece,
             tokens: u32::try_from(logprobs.len()).unwrap(),
             logprobs,
+            ids: TokenIds::new(),
         }))
     };
     vec![

@@ -7,7 +7,7 @@ use fathom_kit::shutdown::Shutdown;
 use fathom_proto::catalog::{Catalog, Model};
 use fathom_proto::inference::{
     Delta, EmbedRequest, Embeddings, Event, FinishReason, GenerateRequest, Inference, Piece,
-    RequestContext, TokenStream, Usage,
+    RequestContext, TokenIds, TokenStream, Usage,
 };
 use fathom_proto::{Error, ErrorCode};
 use tokio::sync::mpsc;
@@ -25,6 +25,7 @@ pub fn started(prompt_tokens: u32) -> Result<Event, ErrorCode> {
         prompt_tokens,
         cached_tokens: 0,
         fingerprint: None,
+        route: None,
     })
 }
 
@@ -37,6 +38,7 @@ pub fn piece(piece: Piece, tokens: u32) -> Result<Event, ErrorCode> {
         piece,
         tokens,
         logprobs: Vec::new(),
+        ids: TokenIds::new(),
     }))
 }
 

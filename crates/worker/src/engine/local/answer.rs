@@ -7,7 +7,8 @@ use fathom_engine::{
     FinishReason as EngineFinish, Generation, TokenLogprob as EngineLogprob,
 };
 use fathom_proto::inference::{
-    Alternative, Delta, Event, FinishReason, Piece, TokenLogprob, TokenStream, ToolCallPiece, Usage,
+    Alternative, Delta, Event, FinishReason, Piece, TokenIds, TokenLogprob, TokenStream,
+    ToolCallPiece, Usage,
 };
 use futures::{StreamExt, stream};
 
@@ -60,6 +61,7 @@ impl Answer {
                 prompt_tokens,
                 cached_tokens,
                 fingerprint: None,
+                route: None,
             }],
             EngineEvent::Text {
                 text,
@@ -116,6 +118,7 @@ impl Answer {
             piece,
             tokens: std::mem::take(&mut self.tokens),
             logprobs: std::mem::take(&mut self.logprobs),
+            ids: TokenIds::new(),
         })
     }
 }

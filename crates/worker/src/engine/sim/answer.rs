@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fathom_engine::{Scan, StopMatcher};
 use fathom_proto::inference::{
-    Delta, Event, FinishReason, GenerateRequest, Piece, TokenLogprob, TokenStream, Usage,
+    Delta, Event, FinishReason, GenerateRequest, Piece, TokenIds, TokenLogprob, TokenStream, Usage,
 };
 use futures::stream;
 use tokio::task::coop::consume_budget;
@@ -96,6 +96,7 @@ impl Answer {
                     prompt_tokens: self.words.prompt_tokens(),
                     cached_tokens: 0,
                     fingerprint: None,
+                    route: None,
                 })
             }
             Stage::Echo(prompt) => Some(self.echoed(&prompt)),
@@ -125,6 +126,7 @@ impl Answer {
             logprobs: self
                 .alternatives
                 .map_or_else(Vec::new, |_| logprobs.collect()),
+            ids: TokenIds::new(),
         })
     }
 
@@ -161,6 +163,7 @@ impl Answer {
             piece: Piece::Text(text),
             tokens: std::mem::take(&mut self.unsent),
             logprobs: std::mem::take(&mut self.unsent_logprobs),
+            ids: TokenIds::new(),
         }))
     }
 

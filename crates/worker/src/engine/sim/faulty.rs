@@ -80,6 +80,7 @@ impl Faulty {
                     prompt_tokens: 0,
                     cached_tokens: 0,
                     fingerprint: None,
+                    route: None,
                 }))
             }
             SimFaultKind::Panic => panic_as_told(),

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use fathom_api::sse::DONE;
 use fathom_proto::inference::{
-    Delta, Event, FinishReason, Piece, TokenLogprob, ToolCallPiece, Usage,
+    Delta, Event, FinishReason, Piece, TokenIds, TokenLogprob, ToolCallPiece, Usage,
 };
 
 use super::chunk::{Choice, Chunk, First, Message, ToolCall};
@@ -102,6 +102,7 @@ impl Transcript {
                 prompt_tokens: 0,
                 cached_tokens: 0,
                 fingerprint,
+                route: None,
             });
         }
     }
@@ -168,6 +169,7 @@ impl Transcript {
             piece,
             tokens,
             logprobs,
+            ids: TokenIds::new(),
         }));
     }
 

@@ -22,6 +22,7 @@ fn context() -> RequestContext {
     RequestContext {
         request_id: "r".into(),
         tenant: "t".into(),
+        user: "user".into(),
         deadline: None,
     }
 }

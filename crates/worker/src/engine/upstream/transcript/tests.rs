@@ -1,5 +1,5 @@
 use fathom_proto::ErrorCode;
-use fathom_proto::inference::{Alternative, TokenLogprob};
+use fathom_proto::inference::{Alternative, TokenIds, TokenLogprob};
 
 use super::*;
 
@@ -17,6 +17,7 @@ fn started(fingerprint: Option<&str>) -> Event {
         prompt_tokens: 0,
         cached_tokens: 0,
         fingerprint: fingerprint.map(str::to_owned),
+        route: None,
     }
 }
 
@@ -25,6 +26,7 @@ fn delta(piece: Piece) -> Event {
         piece,
         tokens: 1,
         logprobs: Vec::new(),
+        ids: TokenIds::new(),
     })
 }
 
@@ -106,6 +108,7 @@ fn probabilities_are_read_in_the_form_of_chats_and_of_completions() {
         piece: Piece::Text("ab".to_owned()),
         tokens: 2,
         logprobs,
+        ids: TokenIds::new(),
     });
     for form in [chat, completion] {
         assert_eq!(events(&[form])[1], delta);
