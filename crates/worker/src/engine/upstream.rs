@@ -132,7 +132,8 @@ impl Engine for Upstream {
         context: RequestContext,
     ) -> Result<TokenStream, Error> {
         let place = self.admission.enter()?;
-        let body = request::generate(&request, self.model(&request.model))?;
+        let (model, field) = (self.model(&request.model), self.config.max_tokens_field);
+        let body = request::generate(&request, model, field)?;
         let uri = match &request.prompt {
             Prompt::Chat(_) => &self.client.chat,
             Prompt::Text(_) | Prompt::Tokens(_) | Prompt::Infill { .. } => &self.client.completions,
