@@ -23,6 +23,9 @@ pub struct UpstreamConfig {
     pub headers: BTreeMap<String, String>,
     /// What the server calls the most tokens of a chat's answer.
     pub max_tokens_field: MaxTokensField,
+    /// Certificates in PEM, one of which must stand behind the server's; absent: those that the
+    /// machine trusts.
+    pub ca_file: Option<PathBuf>,
     /// Most tokens of prompt and answer together; the server enforces it.
     pub context_length: u32,
     /// A GGUF file whose tokenizer counts tokens where the server does not; absent: counts are
@@ -85,6 +88,7 @@ impl Default for UpstreamConfig {
             api_key: None,
             models: BTreeMap::new(),
             headers: BTreeMap::new(),
+            ca_file: None,
             max_tokens_field: MaxTokensField::MaxTokens,
             context_length: 32_768,
             tokenizer: None,

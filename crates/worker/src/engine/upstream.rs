@@ -59,7 +59,8 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// An engine that connects when it is first asked. Blocks for its key and tokenizer.
+    /// An engine that connects when it is first asked. Blocks for its key, certificates and
+    /// tokenizer.
     pub fn new(config: &UpstreamConfig) -> Result<Self, Error> {
         let refused = |problem| Error::Engines {
             problem: format!("of {}: {problem}", config.serves.join(", ")),

@@ -62,7 +62,7 @@ impl Client {
             .http2_max_header_list_size(MAX_HEAD as u32)
             .http2_keep_alive_interval(PING)
             .http2_keep_alive_timeout(PING)
-            .build(Connector::new(config.connect_timeout, tls, config.http2));
+            .build(Connector::new(config, tls)?);
         Ok(Self {
             pool,
             chat: uri("/chat/completions")?,
