@@ -42,9 +42,10 @@ pub struct Config {
     pub identity_grace: Duration,
     /// How many credentials are remembered, and how many clients; about 1 KiB each.
     pub identity_cache_entries: u64,
-    /// `temperature` of a request that names none.
+    /// `temperature` of a request that names none; upstreams have their own.
     pub default_temperature: f32,
-    /// `max_tokens` of a chat request that names none, so that a model that rambles ends.
+    /// `max_tokens` of a chat request that names none, so that a model that rambles ends; upstreams
+    /// have their own.
     pub default_max_tokens: u32,
     /// What one connection may cost.
     pub limits: Limits,
