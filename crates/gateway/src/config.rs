@@ -1,5 +1,6 @@
 //! `[gateway]`
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use fathom_kit::net::{Endpoint, ListenAddress};
@@ -32,15 +33,19 @@ pub struct Config {
     /// A request that takes longer, streams included, is ended with an error.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
+    /// How many answers of one request are generated at a time; the next one begins when one ends.
+    /// With more than an engine has slots, they wait in its queue for one another.
+    pub concurrent_choices: NonZeroUsize,
     /// How long known identities are trusted when auth is not heard any more. Zero: revocations
     /// come before availability.
     #[serde(with = "humantime_serde")]
     pub identity_grace: Duration,
     /// How many credentials are remembered, and how many clients; about 1 KiB each.
     pub identity_cache_entries: u64,
-    /// `temperature` of a request that names none.
+    /// `temperature` of a request that names none; upstreams have their own.
     pub default_temperature: f32,
-    /// `max_tokens` of a chat request that names none, so that a model that rambles ends.
+    /// `max_tokens` of a chat request that names none, so that a model that rambles ends; upstreams
+    /// have their own.
     pub default_max_tokens: u32,
     /// What one connection may cost.
     pub limits: Limits,
@@ -83,6 +88,7 @@ impl Default for Config {
             max_body_bytes: 4 * 1024 * 1024,
             call_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(600),
+            concurrent_choices: NonZeroUsize::MIN.saturating_add(3),
             identity_grace: Duration::from_secs(60),
             identity_cache_entries: 50_000,
             default_temperature: 0.7,

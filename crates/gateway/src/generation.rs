@@ -3,20 +3,21 @@
 
 mod choices;
 mod counts;
+mod guarded;
 mod whole;
 
-use std::collections::VecDeque;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fathom_proto::id::RequestId;
 use fathom_proto::inference::{Delta, Event, FinishReason, Piece, Usage};
 use fathom_proto::{Error, ErrorCode};
-use futures::{Stream, StreamExt};
+use futures::{Stream, TryStreamExt};
 
 use self::choices::Choices;
 use self::counts::Counts;
+use self::guarded::Guarded;
 use crate::Gateway;
 use crate::identity::Session;
 use crate::lifetime::Lifetime;
@@ -33,13 +34,10 @@ pub struct Generation {
     pub created: u64,
     /// What an upstream calls its configuration.
     pub fingerprint: Option<String>,
-    choices: Choices,
-    /// What the first choices yielded while the last ones had not begun; at most their answers.
-    early: VecDeque<(usize, Event)>,
+    choices: Guarded,
     unfinished: usize,
     counts: Counts,
     record: Record,
-    lifetime: Lifetime,
     ended: bool,
 }
 
@@ -65,9 +63,8 @@ pub enum Output {
 }
 
 impl Generation {
-    /// Asks the router and waits until workers have accepted the prompt of each choice. From here
-    /// to its end, the generation ends if the caller is not who it was, or may not ask the model
-    /// any more.
+    /// Asks the router and waits until a worker has begun one of the choices. From here to its
+    /// end, the generation ends if the caller is not who it was, or may not ask the model any more.
     pub async fn start(
         gateway: &Gateway,
         session: &Session,
@@ -82,49 +79,29 @@ impl Generation {
         let mut lifetime = Lifetime::begin(gateway, session, &model)?;
         let context = lifetime.context(session, record);
         let count = requests.len();
-        let mut counts = Counts::new(count, per_prompt);
-        let mut early = VecDeque::new();
-        let mut fingerprint = None;
+        let at_a_time = gateway.config.concurrent_choices;
         let begin = async {
-            let mut choices = Choices::ask(&gateway.inference, requests, context).await?;
-            let mut begun = 0;
-            while begun < count {
-                let Some((choice, event)) = choices.next().await else {
-                    return Err(choices::did_not_begin());
-                };
-                match event? {
-                    Event::Started {
-                        prompt_tokens,
-                        cached_tokens,
-                        fingerprint: name,
-                        route: _,
-                    } => {
-                        begun += 1;
-                        fingerprint = fingerprint.take().or(name);
-                        counts.begin(choice, prompt_tokens, cached_tokens);
-                    }
-                    event => early.push_back((choice, event)),
-                }
-            }
-            Ok(choices)
+            let mut choices =
+                Choices::ask(&gateway.inference, requests, context, at_a_time).await?;
+            let begun = choices.try_next().await?;
+            Ok((choices, begun.ok_or_else(choices::did_not_begin)?))
         };
-        let choices = lifetime.run(begin).await?;
+        let (choices, (begun, started)) = lifetime.run(begin).await?;
         record.set_model(model.clone());
-        record.set_usage(counts.sum());
-        Ok(Self {
+        let mut generation = Self {
             model: model.to_string(),
             created: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |time| time.as_secs()),
-            fingerprint,
-            choices,
-            early,
+            fingerprint: None,
+            choices: Guarded::new(choices, lifetime),
             unfinished: count,
-            counts,
+            counts: Counts::new(count, per_prompt),
             record: record.clone(),
-            lifetime,
             ended: false,
-        })
+        };
+        generation.event(begun, started);
+        Ok(generation)
     }
 
     /// The id of the request, which names the answer too.
@@ -137,9 +114,25 @@ impl Generation {
         self.counts.choices()
     }
 
+    /// Completes when the generation may not go on, with the reason; for those who do something
+    /// else than read it.
+    pub async fn over(&mut self) -> Error {
+        self.choices.over().await
+    }
+
     fn event(&mut self, choice: usize, event: Event) -> Option<Output> {
         match event {
-            Event::Started { .. } => None,
+            Event::Started {
+                prompt_tokens,
+                cached_tokens,
+                fingerprint,
+                route: _,
+            } => {
+                self.fingerprint = self.fingerprint.take().or(fingerprint);
+                self.counts.begin(choice, prompt_tokens, cached_tokens);
+                self.record.set_usage(self.counts.sum());
+                None
+            }
             Event::Delta(delta) => {
                 self.counts.delta(choice, &delta);
                 self.record.set_usage(self.counts.sum());
@@ -161,19 +154,6 @@ impl Generation {
             }
         }
     }
-
-    /// The next event, of whichever choice has one.
-    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Result<(usize, Event), Error>> {
-        if let Some(early) = self.early.pop_front() {
-            return Poll::Ready(Ok(early));
-        }
-        self.choices
-            .poll_next_unpin(context)
-            .map(|next| match next {
-                Some((choice, event)) => event.map(|event| (choice, event)),
-                None => Err(truncated()),
-            })
-    }
 }
 
 impl Stream for Generation {
@@ -185,23 +165,13 @@ impl Stream for Generation {
             return Poll::Ready(None);
         }
         let output = loop {
-            // A reader that is slow has always something waiting, so who it is comes first.
-            if let Poll::Ready(error) = this.lifetime.poll_caller_ended(context) {
-                break Err(error);
-            }
-            // The engine comes next: what is there already is not lost to a deadline.
-            match this.poll_event(context) {
-                Poll::Ready(Ok((choice, event))) => match this.event(choice, event) {
+            match ready!(this.choices.poll_event(context)) {
+                Ok((choice, event)) => match this.event(choice, event) {
                     Some(output) => break Ok(output),
                     None => continue,
                 },
-                Poll::Ready(Err(error)) => break Err(error),
-                Poll::Pending => {}
+                Err(error) => break Err(error),
             }
-            if let Poll::Ready(error) = this.lifetime.poll_time_over(context) {
-                break Err(error);
-            }
-            return Poll::Pending;
         };
         if let Err(error) = &output {
             this.record.set_error(error.code);

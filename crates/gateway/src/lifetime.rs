@@ -1,17 +1,13 @@
 //! What ends a request from outside: its deadline, the end of its caller's rights, the end of this
 //! server.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use fathom_proto::id::ModelId;
 use fathom_proto::identity::Scope;
 use fathom_proto::inference::RequestContext;
 use fathom_proto::{Error, ErrorCode};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::time::{Sleep, sleep_until};
-use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio::time::{Instant, sleep_until};
 
 use crate::Gateway;
 use crate::error::model_not_found;
@@ -21,22 +17,29 @@ use crate::record::Record;
 /// The time in which a request for a model may run.
 pub struct Lifetime {
     model: ModelId,
-    caller_ended: BoxFuture<'static, Error>,
-    deadline: Pin<Box<Sleep>>,
-    expired: Pin<Box<WaitForCancellationFutureOwned>>,
+    deadline: Instant,
+    over: BoxFuture<'static, Error>,
 }
 
 impl Lifetime {
     /// Begins, if the caller may ask the model.
     pub fn begin(gateway: &Gateway, session: &Session, model: &ModelId) -> Result<Self, Error> {
         session.check(Scope::Inference, Some(model))?;
-        let deadline = tokio::time::Instant::now() + gateway.config.request_timeout;
-        let ended = session.clone().ended(Scope::Inference, Some(model.clone()));
+        let deadline = Instant::now() + gateway.config.request_timeout;
+        let caller_ended = session.clone().ended(Scope::Inference, Some(model.clone()));
+        let expired = gateway.shutdown.expired_token();
+        let over = async move {
+            tokio::select! {
+                biased;
+                error = caller_ended => error,
+                () = sleep_until(deadline) => deadline_exceeded(),
+                () = expired.cancelled() => shutting_down(),
+            }
+        };
         Ok(Self {
             model: model.clone(),
-            caller_ended: ended.boxed(),
-            deadline: Box::pin(sleep_until(deadline)),
-            expired: Box::pin(gateway.shutdown.expired_token().cancelled_owned()),
+            deadline,
+            over: over.boxed(),
         })
     }
 
@@ -46,7 +49,7 @@ impl Lifetime {
             request_id: record.id().clone(),
             tenant: session.principal().tenant.clone(),
             user: session.principal().subject.as_str().into(),
-            deadline: Some(self.deadline.deadline()),
+            deadline: Some(self.deadline),
         }
     }
 
@@ -57,30 +60,17 @@ impl Lifetime {
     ) -> Result<T, Error> {
         tokio::select! {
             biased;
-            error = &mut self.caller_ended => Err(error),
+            error = &mut self.over => Err(error),
             answer = answer => answer.map_err(|error| match error.code {
                 ErrorCode::ModelNotFound => model_not_found(&self.model),
                 _ => error,
             }),
-            () = &mut self.deadline => Err(deadline_exceeded()),
-            () = &mut self.expired => Err(shutting_down()),
         }
     }
 
-    /// Whether the caller is not who it was, or may not ask the model any more.
-    pub fn poll_caller_ended(&mut self, context: &mut Context<'_>) -> Poll<Error> {
-        self.caller_ended.poll_unpin(context)
-    }
-
-    /// Whether the time is over.
-    pub fn poll_time_over(&mut self, context: &mut Context<'_>) -> Poll<Error> {
-        if self.deadline.as_mut().poll(context).is_ready() {
-            return Poll::Ready(deadline_exceeded());
-        }
-        self.expired
-            .as_mut()
-            .poll(context)
-            .map(|()| shutting_down())
+    /// Completes when this time is over, with the reason.
+    pub async fn over(self) -> Error {
+        self.over.await
     }
 }
 

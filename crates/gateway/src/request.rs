@@ -14,7 +14,7 @@ mod tools;
 
 use fathom_api::sampling::Extra;
 use fathom_proto::id::ModelId;
-use fathom_proto::inference::Json;
+use fathom_proto::inference::{Defaults, Json};
 use serde::Serialize;
 
 use crate::config::Config;
@@ -48,8 +48,8 @@ fn model(name: String) -> Result<ModelId, ApiError> {
     Ok(name.into())
 }
 
-fn positive(name: &str, value: u32) -> Result<u32, ApiError> {
-    if value == 0 {
+fn positive(name: &str, value: Option<u32>) -> Result<Option<u32>, ApiError> {
+    if value == Some(0) {
         return Err(ApiError::invalid(
             name,
             format!("`{name}` is 0; it must be at least 1"),
@@ -59,11 +59,18 @@ fn positive(name: &str, value: u32) -> Result<u32, ApiError> {
 }
 
 /// The newer name wins, as at OpenAI.
-fn chat_budget(newer: Option<u32>, older: Option<u32>, config: &Config) -> Result<u32, ApiError> {
-    match (newer, older) {
-        (Some(tokens), _) => positive("max_completion_tokens", tokens),
-        (None, Some(tokens)) => positive("max_tokens", tokens),
-        (None, None) => Ok(config.default_max_tokens),
+fn chat_budget(newer: Option<u32>, older: Option<u32>) -> Result<Option<u32>, ApiError> {
+    match newer {
+        Some(_) => positive("max_completion_tokens", newer),
+        None => positive("max_tokens", older),
+    }
+}
+
+/// What an engine does where the request does not say.
+fn defaults(config: &Config, max_tokens: u32) -> Defaults {
+    Defaults {
+        temperature: config.default_temperature,
+        max_tokens: Some(max_tokens),
     }
 }
 

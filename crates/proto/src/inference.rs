@@ -22,7 +22,7 @@ pub use event::{
     ToolCallPiece, Usage,
 };
 pub use format::Format;
-pub use sampling::{LogitBias, Sampling};
+pub use sampling::{Defaults, LogitBias, Sampling};
 pub use tools::{Function, ToolChoice, Tools};
 
 /// Generates text.
@@ -70,8 +70,10 @@ pub struct GenerateRequest {
     pub prompt: Prompt,
     /// How tokens are drawn.
     pub sampling: Sampling,
-    /// Most tokens to generate; `None`: as many as the context holds; 0 only with `echo`.
+    /// Most tokens to generate; `None`: not asked for; 0 only with `echo`.
     pub max_tokens: Option<u32>,
+    /// What holds where the request does not say.
+    pub defaults: Defaults,
     /// Texts that end the generation and are not part of it.
     pub stop: Vec<String>,
     /// For each token, also the log-probabilities of this many likeliest ones, at most 20; `None`:
@@ -102,6 +104,7 @@ impl GenerateRequest {
             prompt,
             sampling: Sampling::default(),
             max_tokens: None,
+            defaults: Defaults::default(),
             stop: Vec::new(),
             logprobs: None,
             echo: false,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use local::LocalConfig;
 pub use sim::{SimConfig, SimFault, SimFaultKind};
-pub use upstream::{KeySource, UpstreamConfig};
+pub use upstream::{KeySource, MaxTokensField, UpstreamConfig};
 
 use crate::Error;
 

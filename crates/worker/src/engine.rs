@@ -50,8 +50,8 @@ pub(crate) trait Engine: Send + Sync {
 }
 
 /// Most tokens that an answer to a prompt of `prompt_tokens` may have: what the request asks
-/// for, cut to what its context leaves. [`Error::ContextLength`], which names `param`, if it
-/// leaves nothing.
+/// for or its defaults say, cut to what its context leaves. [`Error::ContextLength`], which names
+/// `param`, if it leaves nothing.
 fn answer_budget(
     request: &GenerateRequest,
     param: &'static str,
@@ -75,7 +75,8 @@ fn answer_budget(
             weights_context: deployment.context_length,
         });
     }
-    Ok(request.max_tokens.map_or(room, |asked| asked.min(room)))
+    let wanted = request.max_tokens.or(request.defaults.max_tokens);
+    Ok(wanted.map_or(room, |wanted| wanted.min(room)))
 }
 
 /// The request field that a prompt comes from.

@@ -34,7 +34,8 @@ mod tokens;
 mod worker;
 
 pub use config::{
-    Config, EngineConfig, KeySource, LocalConfig, SimConfig, SimFault, SimFaultKind, UpstreamConfig,
+    Config, EngineConfig, KeySource, LocalConfig, MaxTokensField, SimConfig, SimFault,
+    SimFaultKind, UpstreamConfig,
 };
 pub use engine::upstream::{Failure as UpstreamFailure, Reply as UpstreamReply, UpstreamError};
 pub use error::Error;

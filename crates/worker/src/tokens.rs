@@ -6,29 +6,27 @@ use fathom_proto::inference::Event;
 
 use crate::metrics;
 
-/// Counts the tokens of one request as they come, and what was not told in time at its end.
+/// Counts the tokens of one request: those generated as they come, and at its end, however it ends,
+/// what was not told in time.
 pub(crate) struct Tokens {
-    prompt: Kind,
-    completion: Kind,
-}
-
-/// Tokens of one kind.
-struct Kind {
-    counter: Counter,
-    /// What this request has added.
-    added: u32,
+    prompt: Counter,
+    /// What is known of the prompt so far: an upstream's beginning is an estimate.
+    prompt_tokens: u32,
+    completion: Counter,
+    /// Generated tokens that are counted.
+    completion_tokens: u32,
 }
 
 impl Tokens {
     /// Of a request to `model`.
     pub fn of(model: &ModelId) -> Self {
-        let kind = |kind| Kind {
-            counter: counter!(metrics::TOKENS_TOTAL, "model" => model.to_string(), "kind" => kind),
-            added: 0,
-        };
+        let of =
+            |kind| counter!(metrics::TOKENS_TOTAL, "model" => model.to_string(), "kind" => kind);
         Self {
-            prompt: kind("prompt"),
-            completion: kind("completion"),
+            prompt: of("prompt"),
+            prompt_tokens: 0,
+            completion: of("completion"),
+            completion_tokens: 0,
         }
     }
 
@@ -36,30 +34,33 @@ impl Tokens {
     /// tokens in one piece; its last event makes up for that.
     pub fn count(&mut self, event: &Event) {
         match event {
-            Event::Started { prompt_tokens, .. } => self.prompt.add(*prompt_tokens),
-            Event::Delta(delta) => self.completion.add(delta.tokens),
+            Event::Started { prompt_tokens, .. } => self.prompt_tokens = *prompt_tokens,
+            Event::Delta(delta) => self.completion(delta.tokens),
             Event::Finished { usage, .. } => {
-                self.prompt.settle(usage.prompt_tokens);
-                self.completion.settle(usage.completion_tokens);
+                self.prompt_tokens = usage.prompt_tokens;
+                self.completion(
+                    usage
+                        .completion_tokens
+                        .saturating_sub(self.completion_tokens),
+                );
             }
         }
     }
 
-    /// Counts tokens that were read and not answered with text.
+    /// Notes tokens that were read and not answered with text.
     pub fn prompt(&mut self, tokens: u32) {
-        self.prompt.add(tokens);
+        self.prompt_tokens = tokens;
+    }
+
+    fn completion(&mut self, tokens: u32) {
+        self.completion_tokens = self.completion_tokens.saturating_add(tokens);
+        self.completion.increment(tokens.into());
     }
 }
 
-impl Kind {
-    fn add(&mut self, tokens: u32) {
-        self.added = self.added.saturating_add(tokens);
-        self.counter.increment(tokens.into());
-    }
-
-    /// Adds what is missing of `total`.
-    fn settle(&mut self, total: u32) {
-        self.add(total.saturating_sub(self.added));
+impl Drop for Tokens {
+    fn drop(&mut self) {
+        self.prompt.increment(self.prompt_tokens.into());
     }
 }
 
@@ -118,6 +119,8 @@ mod tests {
     fn what_is_told_at_the_end_alone_counts_and_nothing_counts_twice() {
         let upstream = [started(0), piece(), piece(), finished(7, 5)];
         assert_eq!(counted(&upstream), [7, 5]);
+        let estimated = [started(9), piece(), finished(7, 5)];
+        assert_eq!(counted(&estimated), [7, 5]);
         let local = [started(7), piece(), piece(), finished(7, 2)];
         assert_eq!(counted(&local), [7, 2]);
     }

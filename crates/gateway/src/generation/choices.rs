@@ -1,12 +1,15 @@
 //! The events of several generations as one stream.
 
+use std::iter::Enumerate;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::vec;
 
 use fathom_proto::inference::{Event, GenerateRequest, Inference, RequestContext, TokenStream};
 use fathom_proto::{Error, ErrorCode};
-use futures::stream::{SelectAll, select_all};
+use futures::stream::SelectAll;
 use futures::{FutureExt, Stream, StreamExt, TryFutureExt};
 
 /// Which choice, and what it yields. Each begins with [`Event::Started`] and ends with
@@ -15,15 +18,17 @@ pub enum Choices {
     /// Most requests want one, which has nothing to be chosen from.
     One(Choice),
     /// Whichever is ready is next.
-    Many(SelectAll<Choice>),
+    Many(Many),
 }
 
 impl Choices {
-    /// Asks for all of them at once. They run while the stream is read.
+    /// Asks for the first ones, `at_a_time` of them, and for the next one when one has ended.
+    /// They run while the stream is read.
     pub async fn ask(
         inference: &Arc<dyn Inference>,
         mut requests: Vec<GenerateRequest>,
         context: RequestContext,
+        at_a_time: NonZeroUsize,
     ) -> Result<Self, Error> {
         if requests.len() == 1
             && let Some(request) = requests.pop()
@@ -31,28 +36,66 @@ impl Choices {
             let stream = inference.generate(request, context).await?;
             return Ok(Self::One(Choice::new(0, stream)));
         }
-        let choices = requests.into_iter().enumerate().map(|(index, request)| {
-            let inference = inference.clone();
-            let context = context.clone();
-            let stream = async move { inference.generate(request, context).await };
-            Choice::new(index, stream.boxed().try_flatten_stream().boxed())
-        });
-        Ok(Self::Many(select_all(choices)))
-    }
-
-    /// Stops those that run.
-    pub fn stop(&mut self) {
-        *self = Self::Many(SelectAll::new());
+        Ok(Self::Many(Many {
+            inference: inference.clone(),
+            context,
+            waiting: requests.into_iter().enumerate(),
+            running: SelectAll::new(),
+            at_a_time: at_a_time.get(),
+        }))
     }
 }
 
 impl Stream for Choices {
-    type Item = (usize, Result<Event, Error>);
+    type Item = Result<(usize, Event), Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         match &mut *self {
             Self::One(choice) => choice.poll_next_unpin(context),
             Self::Many(choices) => choices.poll_next_unpin(context),
+        }
+    }
+}
+
+/// Several generations, of which some wait for the end of others.
+pub struct Many {
+    inference: Arc<dyn Inference>,
+    context: RequestContext,
+    waiting: Enumerate<vec::IntoIter<GenerateRequest>>,
+    running: SelectAll<Choice>,
+    at_a_time: usize,
+}
+
+impl Many {
+    fn has_room(&self) -> bool {
+        self.running.len() < self.at_a_time
+    }
+
+    fn ask(&mut self, index: usize, request: GenerateRequest) {
+        let inference = self.inference.clone();
+        let context = self.context.clone();
+        let stream = async move { inference.generate(request, context).await };
+        let stream = stream.boxed().try_flatten_stream().boxed();
+        self.running.push(Choice::new(index, stream));
+    }
+}
+
+impl Stream for Many {
+    type Item = Result<(usize, Event), Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            while self.has_room()
+                && let Some((index, request)) = self.waiting.next()
+            {
+                self.ask(index, request);
+            }
+            let next = self.running.poll_next_unpin(context);
+            // Looking for the next event finds out which ones have ended.
+            let goes_on = self.has_room() && self.waiting.len() > 0;
+            if matches!(next, Poll::Ready(Some(_))) || !goes_on {
+                return next;
+            }
         }
     }
 }
@@ -82,7 +125,7 @@ impl Choice {
 }
 
 impl Stream for Choice {
-    type Item = (usize, Result<Event, Error>);
+    type Item = Result<(usize, Event), Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let event = loop {
@@ -104,7 +147,7 @@ impl Stream for Choice {
             Ok(Event::Started { .. } | Event::Delta(_)) => Stage::Running,
             Ok(Event::Finished { .. }) | Err(_) => Stage::Ended,
         };
-        Poll::Ready(Some((self.index, event)))
+        Poll::Ready(Some(event.map(|event| (self.index, event))))
     }
 }
 

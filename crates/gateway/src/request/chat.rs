@@ -5,7 +5,7 @@ use fathom_proto::inference::GenerateRequest;
 
 use super::messages::conversation;
 use super::sampling::{Fields, stops};
-use super::{FanOut, chat_budget, elsewhere, extra, format, model, tools, top_logprobs};
+use super::{FanOut, chat_budget, defaults, elsewhere, extra, format, model, tools, top_logprobs};
 use crate::config::Config;
 use crate::error::ApiError;
 
@@ -26,12 +26,9 @@ pub fn from_chat(mut request: ChatRequest, config: &Config) -> Result<FanOut, Ap
             presence_penalty: request.presence_penalty,
             logit_bias: request.logit_bias,
         }
-        .check(config)?,
-        max_tokens: Some(chat_budget(
-            request.max_completion_tokens,
-            request.max_tokens,
-            config,
-        )?),
+        .check()?,
+        max_tokens: chat_budget(request.max_completion_tokens, request.max_tokens)?,
+        defaults: defaults(config, config.default_max_tokens),
         stop: stops(request.stop)?,
         logprobs: logprobs(request.logprobs, request.top_logprobs)?,
         echo: false,

@@ -4,7 +4,7 @@ use fathom_api::completions::{CompletionRequest, Prompt as ApiPrompt};
 use fathom_proto::inference::{Format, GenerateRequest, Prompt};
 
 use super::sampling::{Fields, stops};
-use super::{FanOut, elsewhere, extra, model, positive, top_logprobs};
+use super::{FanOut, defaults, elsewhere, extra, model, positive, top_logprobs};
 use crate::config::Config;
 use crate::error::ApiError;
 
@@ -33,13 +33,13 @@ pub fn from_completion(
             presence_penalty: request.presence_penalty,
             logit_bias: request.logit_bias,
         }
-        .check(config)?,
-        max_tokens: Some(match request.max_tokens {
+        .check()?,
+        max_tokens: match request.max_tokens {
             // The probabilities of a given text are asked for in this way.
-            Some(0) if echo => 0,
-            Some(tokens) => positive("max_tokens", tokens)?,
-            None => DEFAULT_MAX_TOKENS,
-        }),
+            Some(0) if echo => Some(0),
+            asked => positive("max_tokens", asked)?,
+        },
+        defaults: defaults(config, DEFAULT_MAX_TOKENS),
         stop: stops(request.stop)?,
         logprobs: request
             .logprobs

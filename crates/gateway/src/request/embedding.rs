@@ -33,10 +33,7 @@ pub fn from_embedding(request: EmbeddingRequest) -> Result<(EmbedRequest, Encodi
     let request = EmbedRequest {
         model: model(request.model)?,
         inputs: inputs(request.input)?,
-        dimensions: request
-            .dimensions
-            .map(|length| positive("dimensions", length))
-            .transpose()?,
+        dimensions: positive("dimensions", request.dimensions)?,
         extra: extra(&request.extra),
     };
     Ok((request, encoding))

@@ -3,7 +3,6 @@
 use fathom_api::sampling::{LogitBias as ApiLogitBias, OneOrMany};
 use fathom_proto::inference::{LogitBias, Sampling};
 
-use crate::config::Config;
 use crate::error::ApiError;
 
 /// DeepSeek's limit; OpenAI's is 4.
@@ -35,50 +34,36 @@ pub struct Fields {
 
 impl Fields {
     /// The domain's form of them.
-    pub fn check(self, config: &Config) -> Result<Sampling, ApiError> {
-        let top_p = in_range("top_p", self.top_p, 0.0, 1.0, 1.0)?;
-        if top_p == 0.0 {
+    pub fn check(self) -> Result<Sampling, ApiError> {
+        let top_p = in_range("top_p", self.top_p, 0.0, 1.0)?;
+        if top_p == Some(0.0) {
             return Err(ApiError::invalid(
                 "top_p",
                 "`top_p` is 0; it must be above 0 and at most 1",
             ));
         }
-        let temperature = config.default_temperature;
         Ok(Sampling {
-            temperature: in_range("temperature", self.temperature, 0.0, 2.0, temperature)?,
+            temperature: in_range("temperature", self.temperature, 0.0, 2.0)?,
             top_p,
             // Other servers let 0 stand for all tokens.
             top_k: self.top_k.filter(|count| *count > 0),
-            min_p: in_range("min_p", self.min_p, 0.0, 1.0, 0.0)?,
+            min_p: in_range("min_p", self.min_p, 0.0, 1.0)?,
             // A negative seed is as good as any other; only its bits count.
             seed: self.seed.map(i64::cast_unsigned),
-            frequency_penalty: in_range(
-                "frequency_penalty",
-                self.frequency_penalty,
-                -2.0,
-                2.0,
-                0.0,
-            )?,
-            presence_penalty: in_range("presence_penalty", self.presence_penalty, -2.0, 2.0, 0.0)?,
+            frequency_penalty: in_range("frequency_penalty", self.frequency_penalty, -2.0, 2.0)?,
+            presence_penalty: in_range("presence_penalty", self.presence_penalty, -2.0, 2.0)?,
             logit_bias: logit_bias(self.logit_bias.unwrap_or_default())?,
         })
     }
 }
 
-fn in_range(
-    name: &str,
-    value: Option<f32>,
-    low: f32,
-    high: f32,
-    default: f32,
-) -> Result<f32, ApiError> {
+fn in_range(name: &str, value: Option<f32>, low: f32, high: f32) -> Result<Option<f32>, ApiError> {
     match value {
-        None => Ok(default),
-        Some(value) if (low..=high).contains(&value) => Ok(value),
-        Some(value) => {
+        Some(value) if !(low..=high).contains(&value) => {
             let message = format!("`{name}` is {value}; it must be from {low} to {high}");
             Err(ApiError::invalid(name, message))
         }
+        asked => Ok(asked),
     }
 }
 

@@ -5,7 +5,7 @@ use fathom_proto::inference::{ChatMessage, ChatRole, GenerateRequest, Prompt};
 
 use super::messages::conversation;
 use super::sampling::{Fields, stops};
-use super::{FanOut, chat_budget, elsewhere, extra, format, model};
+use super::{FanOut, chat_budget, defaults, elsewhere, extra, format, model};
 use crate::config::Config;
 use crate::error::ApiError;
 
@@ -40,12 +40,9 @@ pub fn from_stream(mut request: StreamRequest, config: &Config) -> Result<FanOut
             presence_penalty: request.presence_penalty,
             logit_bias: request.logit_bias,
         }
-        .check(config)?,
-        max_tokens: Some(chat_budget(
-            request.max_completion_tokens,
-            request.max_tokens,
-            config,
-        )?),
+        .check()?,
+        max_tokens: chat_budget(request.max_completion_tokens, request.max_tokens)?,
+        defaults: defaults(config, config.default_max_tokens),
         stop: stops(request.stop)?,
         format: format::check(request.response_format)?,
         extra: extra(&request.extra),

@@ -2,7 +2,8 @@ mod bounds;
 
 use fathom_api::completions::CompletionRequest;
 use fathom_proto::inference::{
-    ChatMessage, ChatRole, Format, GenerateRequest, LogitBias, Prompt, ToolChoice,
+    ChatMessage, ChatRole, Defaults, Format, GenerateRequest, LogitBias, Prompt, Sampling,
+    ToolChoice,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -62,11 +63,58 @@ fn values_that_ask_for_nothing_pass() {
 }
 
 #[test]
-fn absent_fields_get_the_configured_defaults() {
-    let request = one(chat(json!({})));
-    assert_eq!(request.sampling.temperature, 0.7);
-    assert_eq!(request.max_tokens, Some(4096));
-    assert_eq!(one(completion(json!({}))).max_tokens, Some(16));
+fn absent_fields_stay_absent_beside_the_configured_defaults() {
+    let config = Config {
+        default_temperature: 0.3,
+        default_max_tokens: 100,
+        ..Config::default()
+    };
+    let hi = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+    let text = json!({"model": "m", "prompt": "hi"});
+    let none = json!({});
+    for (asked, max_tokens) in [
+        (from_chat(with(hi.clone(), none.clone()), &config), 100),
+        (from_stream(with(hi, none.clone()), &config), 100),
+        (from_completion(with(text, none), &config), 16),
+    ] {
+        let request = one(asked.map_err(|error| error.0));
+        assert_eq!(request.sampling, Sampling::default());
+        assert_eq!(request.max_tokens, None);
+        let defaults = Defaults {
+            temperature: 0.3,
+            max_tokens: Some(max_tokens),
+        };
+        assert_eq!(request.defaults, defaults);
+    }
+    let config = Config::default();
+    assert_eq!(
+        (config.default_temperature, config.default_max_tokens),
+        (0.7, 4096)
+    );
+}
+
+#[test]
+fn what_is_asked_for_is_kept_even_where_it_is_the_default() {
+    let fields = json!({
+        "temperature": 0.7, "top_p": 1, "min_p": 0, "frequency_penalty": 0, "presence_penalty": 0,
+        "max_tokens": 16,
+    });
+    for asked in [
+        chat(fields.clone()),
+        socket(fields.clone()),
+        completion(fields),
+    ] {
+        let request = one(asked);
+        let sampling = Sampling {
+            temperature: Some(0.7),
+            top_p: Some(1.0),
+            min_p: Some(0.0),
+            frequency_penalty: Some(0.0),
+            presence_penalty: Some(0.0),
+            ..Sampling::default()
+        };
+        assert_eq!((request.sampling, request.max_tokens), (sampling, Some(16)));
+    }
 }
 
 #[test]
@@ -76,7 +124,7 @@ fn sampling_and_logprobs_reach_the_engine() {
         "logprobs": true, "top_logprobs": 5,
     })));
     assert_eq!(request.sampling.top_k, Some(40));
-    assert_eq!(request.sampling.min_p, 0.05);
+    assert_eq!(request.sampling.min_p, Some(0.05));
     let mut biases = request.sampling.logit_bias;
     biases.sort_by_key(|bias| bias.token);
     let bias = |token, bias| LogitBias { token, bias };

@@ -4,7 +4,6 @@
 //! Close codes (RFC 6455, section 7.4.1): 1000 complete, 1001 the server goes down, 1008 the
 //! request or the caller is refused, at any time, 1011 it failed, 1013 no capacity now.
 
-use std::pin::pin;
 use std::time::Duration;
 
 use axum::Extension;
@@ -162,12 +161,6 @@ impl Exchange {
 
     async fn generate(&mut self, session: &Session, request: StreamRequest) -> Result<(), Break> {
         let request = request::from_stream(request, &self.gateway.config)?;
-        // A client that does not read must not put off the end of its own rights.
-        let mut shut_out = pin!(
-            session
-                .clone()
-                .ended(Scope::Inference, Some(request.model.clone()))
-        );
         let record = self.ending.record.clone();
         let gateway = self.gateway.clone();
         let mut generation = tokio::select! {
@@ -186,9 +179,10 @@ impl Exchange {
                     let Some(message) = message(delta.piece) else {
                         continue;
                     };
+                    // A client that does not read must not put off its end.
                     tokio::select! {
                         sent = self.send(&message) => sent?,
-                        error = &mut shut_out => return Err(Break::Failed(error)),
+                        error = generation.over() => return Err(Break::Failed(error)),
                     }
                 }
                 Some(Ok(Output::Finish { reason, usage, .. })) => {

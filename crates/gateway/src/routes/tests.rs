@@ -13,6 +13,7 @@ mod oauth;
 mod paths;
 mod refused_requests;
 mod sockets;
+mod unread;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};

@@ -4,7 +4,7 @@ use super::missing;
 use crate::Error;
 use crate::id::RequestId;
 use crate::inference::{
-    Format, Function, GenerateRequest, Json, LogitBias, Prompt, RequestContext, Sampling,
+    Defaults, Format, Function, GenerateRequest, Json, LogitBias, Prompt, RequestContext, Sampling,
     ToolChoice, Tools,
 };
 use crate::pb::inference as pb;
@@ -21,6 +21,7 @@ pub(crate) fn encode_request(
         prompt: Some(request.prompt.into()),
         sampling: Some(request.sampling.into()),
         max_tokens: request.max_tokens,
+        defaults: Some(request.defaults.into()),
         stop: request.stop,
         context_length: request.context_length,
         logprobs: request.logprobs,
@@ -45,6 +46,7 @@ pub(crate) fn decode_request(
             .try_into()?,
         sampling: message.sampling.ok_or_else(|| missing("sampling"))?.into(),
         max_tokens: message.max_tokens,
+        defaults: message.defaults.map(Into::into).unwrap_or_default(),
         stop: message.stop,
         logprobs: message.logprobs,
         echo: message.echo,
@@ -154,6 +156,24 @@ impl From<pb::Sampling> for Sampling {
     }
 }
 
+impl From<Defaults> for pb::Defaults {
+    fn from(defaults: Defaults) -> Self {
+        Self {
+            temperature: Some(defaults.temperature),
+            max_tokens: defaults.max_tokens,
+        }
+    }
+}
+
+impl From<pb::Defaults> for Defaults {
+    fn from(message: pb::Defaults) -> Self {
+        Self {
+            temperature: message.temperature.unwrap_or(Self::default().temperature),
+            max_tokens: message.max_tokens,
+        }
+    }
+}
+
 fn encode_format(format: Format) -> Option<pb::OutputFormat> {
     let format = match format {
         Format::Text => return None,
@@ -236,5 +256,48 @@ impl TryFrom<pb::Tools> for Tools {
             choice,
             parallel: message.parallel,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes out at the other end of the wire.
+    fn sent(request: GenerateRequest) -> GenerateRequest {
+        let context = RequestContext {
+            request_id: "request".into(),
+            tenant: "tenant".into(),
+            user: "user".into(),
+            deadline: None,
+        };
+        let bytes = prost::Message::encode_to_vec(&encode_request(request, &context));
+        let message: pb::GenerateRequest = prost::Message::decode(&*bytes).unwrap();
+        decode_request(message).unwrap().0
+    }
+
+    #[test]
+    fn what_was_not_asked_for_and_what_was_asked_to_be_zero_stay_apart() {
+        let absent = GenerateRequest::new("m".into(), Prompt::Text("a".to_owned()));
+        assert!(sent(absent.clone()) == absent);
+        let zero = GenerateRequest {
+            sampling: Sampling {
+                temperature: Some(0.0),
+                top_p: Some(0.0),
+                top_k: Some(0),
+                min_p: Some(0.0),
+                seed: Some(0),
+                frequency_penalty: Some(0.0),
+                presence_penalty: Some(0.0),
+                logit_bias: Vec::new(),
+            },
+            max_tokens: Some(0),
+            defaults: Defaults {
+                temperature: 0.0,
+                max_tokens: Some(0),
+            },
+            ..absent.clone()
+        };
+        assert!(sent(zero.clone()) == zero && zero != absent);
     }
 }

@@ -9,7 +9,7 @@ use crate::id::ModelId;
 pub enum Event {
     /// The prompt is accepted.
     Started {
-        /// Its size, as the model's tokenizer counts; 0 where only the end tells.
+        /// Its size, as the model's tokenizer counts; an estimate where only the end tells.
         prompt_tokens: u32,
         /// Tokens of it that were computed for an earlier request.
         cached_tokens: u32,

@@ -1,22 +1,23 @@
 //! How tokens are drawn.
 
-/// How the next token is drawn from the model's distribution.
-#[derive(Clone, Debug, PartialEq)]
+/// How the next token is drawn from the model's distribution. What is `None` was not asked for, and
+/// is as the engine has it by default.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sampling {
     /// 0 takes the likeliest token; at most 2.
-    pub temperature: f32,
+    pub temperature: Option<f32>,
     /// The smallest set of tokens with this probability in sum, in (0, 1].
-    pub top_p: f32,
-    /// Only so many likeliest tokens are considered; `None`: all.
+    pub top_p: Option<f32>,
+    /// Only so many likeliest tokens are considered.
     pub top_k: Option<u32>,
     /// Only tokens at least so probable, relative to the likeliest one, in [0, 1]; 0: all.
-    pub min_p: f32,
+    pub min_p: Option<f32>,
     /// Same seed, prompt and parameters: same text; `None`: a random one.
     pub seed: Option<u64>,
     /// Penalty for each earlier occurrence of a token, in [-2, 2].
-    pub frequency_penalty: f32,
+    pub frequency_penalty: Option<f32>,
     /// Penalty for a token that occurred before, in [-2, 2].
-    pub presence_penalty: f32,
+    pub presence_penalty: Option<f32>,
     /// Added to the logits of single tokens.
     pub logit_bias: Vec<LogitBias>,
 }
@@ -30,17 +31,21 @@ pub struct LogitBias {
     pub bias: f32,
 }
 
-impl Default for Sampling {
+/// What the engines of this installation do where a request does not say. Another server has
+/// defaults of its own, and limits to which fields it takes at all.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Defaults {
+    /// [`Sampling::temperature`].
+    pub temperature: f32,
+    /// Most tokens to generate; `None`: as many as the context holds.
+    pub max_tokens: Option<u32>,
+}
+
+impl Default for Defaults {
     fn default() -> Self {
         Self {
             temperature: 0.7,
-            top_p: 1.0,
-            top_k: None,
-            min_p: 0.0,
-            seed: None,
-            frequency_penalty: 0.0,
-            presence_penalty: 0.0,
-            logit_bias: Vec::new(),
+            max_tokens: None,
         }
     }
 }

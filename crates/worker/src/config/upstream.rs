@@ -21,6 +21,11 @@ pub struct UpstreamConfig {
     pub models: BTreeMap<String, String>,
     /// Headers that every request carries; `authorization` is not for here, but `api_key`.
     pub headers: BTreeMap<String, String>,
+    /// What the server calls the most tokens of a chat's answer.
+    pub max_tokens_field: MaxTokensField,
+    /// Certificates in PEM, one of which must stand behind the server's; absent: those that the
+    /// machine trusts.
+    pub ca_file: Option<PathBuf>,
     /// Most tokens of prompt and answer together; the server enforces it.
     pub context_length: u32,
     /// A GGUF file whose tokenizer counts tokens where the server does not; absent: counts are
@@ -65,6 +70,16 @@ pub enum KeySource {
     Environment(String),
 }
 
+/// A server's name for the most tokens of an answer to a chat, where the request asks for so many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaxTokensField {
+    /// What most servers know.
+    MaxTokens,
+    /// What OpenAI's reasoning models want.
+    MaxCompletionTokens,
+}
+
 impl Default for UpstreamConfig {
     fn default() -> Self {
         Self {
@@ -73,6 +88,8 @@ impl Default for UpstreamConfig {
             api_key: None,
             models: BTreeMap::new(),
             headers: BTreeMap::new(),
+            ca_file: None,
+            max_tokens_field: MaxTokensField::MaxTokens,
             context_length: 32_768,
             tokenizer: None,
             capacity: 10_000,

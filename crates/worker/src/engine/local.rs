@@ -16,7 +16,7 @@ use fathom_engine::{
 use fathom_proto::catalog::Deployment;
 use fathom_proto::engines::EngineLoad;
 use fathom_proto::inference::{
-    EmbedRequest, Embeddings, GenerateRequest, RequestContext, Sampling, TokenStream,
+    Defaults, EmbedRequest, Embeddings, GenerateRequest, RequestContext, Sampling, TokenStream,
 };
 use tokio::task::spawn_blocking;
 
@@ -181,7 +181,7 @@ impl Engine for Local {
             prompt: prepared.tokens,
             partition: context.tenant.as_str().into(),
             max_tokens,
-            sampling: sampling(request.sampling),
+            sampling: sampling(request.sampling, request.defaults),
             stop: request.stop,
             logprobs: request.logprobs.map(|top| top as usize),
             echo: request.echo,
@@ -220,20 +220,20 @@ impl Engine for Local {
     }
 }
 
-fn sampling(sampling: Sampling) -> EngineSampling {
+fn sampling(sampling: Sampling, defaults: Defaults) -> EngineSampling {
     let bias = sampling.logit_bias.iter().map(|bias| {
         // An id beyond every vocabulary is refused by the engine.
         let token = i32::try_from(bias.token).unwrap_or(i32::MAX);
         (Token(token), bias.bias)
     });
     EngineSampling {
-        temperature: sampling.temperature,
-        top_p: sampling.top_p,
+        temperature: sampling.temperature.unwrap_or(defaults.temperature),
+        top_p: sampling.top_p.unwrap_or(1.0),
         top_k: sampling.top_k,
-        min_p: sampling.min_p,
+        min_p: sampling.min_p.unwrap_or(0.0),
         seed: sampling.seed,
-        frequency_penalty: sampling.frequency_penalty,
-        presence_penalty: sampling.presence_penalty,
+        frequency_penalty: sampling.frequency_penalty.unwrap_or(0.0),
+        presence_penalty: sampling.presence_penalty.unwrap_or(0.0),
         logit_bias: bias.collect(),
     }
 }

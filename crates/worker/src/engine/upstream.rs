@@ -4,7 +4,8 @@
 //!   `connector`
 //! - Reading: `answer` reads the stream, `patience` says when it is late, `transcript` turns each
 //!   `chunk` into events of the port, `embedding` reads vectors
-//! - What goes wrong: `error`, and in `refusal` what the server's own errors mean
+//! - What goes wrong: `error`, in `refusal` what the server's own errors mean, and `secrets` keeps
+//!   out of them what is nobody else's
 //! - `count`: tokens, where the server does not count them
 
 mod answer;
@@ -19,6 +20,7 @@ mod logprobs;
 mod patience;
 mod refusal;
 mod request;
+mod secrets;
 mod transcript;
 
 use fathom_proto::catalog::Deployment;
@@ -35,7 +37,7 @@ use self::client::{Answered, Client};
 use self::count::Count;
 use self::key::Key;
 use self::patience::Patience;
-use self::refusal::redacted;
+use self::secrets::Secrets;
 use crate::admission::{Admission, Limits};
 use crate::engine::Engine;
 use crate::{Error, UpstreamConfig};
@@ -51,12 +53,14 @@ pub(crate) struct Upstream {
     deployment: Deployment,
     client: Client,
     key: Key,
+    secrets: Secrets,
     count: Count,
     admission: Admission,
 }
 
 impl Upstream {
-    /// An engine that connects when it is first asked. Blocks for its key and tokenizer.
+    /// An engine that connects when it is first asked. Blocks for its key, certificates and
+    /// tokenizer.
     pub fn new(config: &UpstreamConfig) -> Result<Self, Error> {
         let refused = |problem| Error::Engines {
             problem: format!("of {}: {problem}", config.serves.join(", ")),
@@ -72,8 +76,10 @@ impl Upstream {
             max_queue_age: config.max_queue_age,
         };
         let tokenizer = config.tokenizer.as_deref();
+        let client = Client::new(config).map_err(refused)?;
         Ok(Self {
-            client: Client::new(config).map_err(refused)?,
+            secrets: Secrets::of(&client.headers),
+            client,
             key: Key::read(config.api_key.as_ref()).map_err(refused)?,
             count: Count::new(&deployment.weights, &config.serves, tokenizer)?,
             admission: Admission::new(&deployment.weights, limits),
@@ -132,23 +138,29 @@ impl Engine for Upstream {
         context: RequestContext,
     ) -> Result<TokenStream, Error> {
         let place = self.admission.enter()?;
-        let body = request::generate(&request, self.model(&request.model))?;
+        let (model, field) = (self.model(&request.model), self.config.max_tokens_field);
+        let body = request::generate(&request, model, field)?;
         let uri = match &request.prompt {
             Prompt::Chat(_) => &self.client.chat,
             Prompt::Text(_) | Prompt::Tokens(_) | Prompt::Infill { .. } => &self.client.completions,
         };
-        let counting = self.count.of(request.prompt);
+        let counting = self.count.of(request.prompt, request.tools);
         let permit = self.admission.admit(place, context.deadline).await?;
-        let key = self.key.header().await;
+        let secrets = self.secrets.with(self.key.header().await);
         let first = self.config.first_token_timeout;
         let mut patience = Patience::new(&self.config, first, context.deadline);
-        let answered = self.ask(uri, body, key.clone(), &context);
+        let answered = self.ask(uri, body, secrets.key.clone(), &context);
         let answered = patience.wait(answered).await;
-        let answer = answered
-            .and_then(|head| Ok(Answer::new(head, patience, counting, key.clone(), permit)?));
-        Ok(Box::pin(
-            answer.map_err(|error| redacted(error, key.as_ref()))?,
-        ))
+        let answer = answered.and_then(|head| {
+            Ok(Answer::new(
+                head,
+                patience,
+                counting,
+                secrets.clone(),
+                permit,
+            )?)
+        });
+        Ok(Box::pin(answer.map_err(|error| secrets.redact(error))?))
     }
 
     async fn embed(
@@ -159,15 +171,15 @@ impl Engine for Upstream {
         let place = self.admission.enter()?;
         let body = request::embed(&request, self.model(&request.model))?;
         let _permit = self.admission.admit(place, context.deadline).await?;
-        let key = self.key.header().await;
+        let secrets = self.secrets.with(self.key.header().await);
         let total = self.config.total_timeout;
         let mut patience = Patience::new(&self.config, total, context.deadline);
         let answered = async {
             let uri = &self.client.embeddings;
-            let answered = self.ask(uri, body, key.clone(), &context).await?;
+            let answered = self.ask(uri, body, secrets.key.clone(), &context).await?;
             embedding::read(answered, &request.inputs).await
         };
         let embeddings = patience.wait(answered).await;
-        embeddings.map_err(|error| redacted(error, key.as_ref()))
+        embeddings.map_err(|error| secrets.redact(error))
     }
 }

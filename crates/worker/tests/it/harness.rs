@@ -56,7 +56,7 @@ pub fn chat(content: &str) -> GenerateRequest {
 pub fn request(prompt: Prompt) -> GenerateRequest {
     GenerateRequest {
         sampling: Sampling {
-            temperature: 0.0,
+            temperature: Some(0.0),
             ..Sampling::default()
         },
         ..GenerateRequest::new("deepseek-chat".into(), prompt)

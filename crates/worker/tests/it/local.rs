@@ -3,8 +3,8 @@ use std::time::{Duration, Instant};
 
 use fathom_proto::ErrorCode;
 use fathom_proto::inference::{
-    EmbedInput, EmbedRequest, Event, FinishReason, Format, Function, GenerateRequest, Inference,
-    Json, Piece, Prompt, ToolChoice, Tools,
+    Defaults, EmbedInput, EmbedRequest, Event, FinishReason, Format, Function, GenerateRequest,
+    Inference, Json, Piece, Prompt, Sampling, ToolChoice, Tools,
 };
 use fathom_worker::{EngineConfig, LocalConfig, Worker};
 use futures::StreamExt;
@@ -36,6 +36,27 @@ async fn temperature_zero_says_the_same_twice_with_exact_usage() {
     );
     assert!(first.text.starts_with(&cut.text));
     assert_eq!(worker.load().running, 0);
+}
+
+#[tokio::test]
+async fn the_defaults_of_a_request_hold_where_it_does_not_say() {
+    let (worker, _turn) = start_local().await;
+    let said = GenerateRequest {
+        max_tokens: Some(24),
+        ..chat("Name three rivers.")
+    };
+    let unsaid = GenerateRequest {
+        sampling: Sampling::default(),
+        max_tokens: None,
+        defaults: Defaults {
+            temperature: 0.0,
+            max_tokens: Some(24),
+        },
+        ..said.clone()
+    };
+    let (said, unsaid) = (answer(&worker, said).await, answer(&worker, unsaid).await);
+    assert_eq!(unsaid.text, said.text);
+    assert_eq!(unsaid.usage.completion_tokens, said.usage.completion_tokens);
 }
 
 #[tokio::test]

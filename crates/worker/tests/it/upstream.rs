@@ -9,6 +9,7 @@ mod key;
 mod request;
 mod server;
 mod stream;
+mod tls;
 mod usage;
 
 use std::ops::Deref;

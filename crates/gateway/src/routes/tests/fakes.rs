@@ -69,6 +69,14 @@ pub fn steered() -> (Gateway, mpsc::Receiver<Call>) {
     (over(FakeAuth::new(), Steered(calls)), asked)
 }
 
+/// The same, and it follows what `auth` tells.
+pub async fn steered_watching(auth: &Arc<FakeAuth>) -> (Gateway, mpsc::Receiver<Call>) {
+    let (calls, asked) = mpsc::channel(64);
+    let gateway = over(auth.clone(), Steered(calls));
+    watch(&gateway).await;
+    (gateway, asked)
+}
+
 /// A gateway whose engine answers with these vectors.
 pub fn embedding(vectors: Vec<Vec<f32>>) -> Gateway {
     over(FakeAuth::new(), Embedding(vectors))
@@ -82,6 +90,11 @@ pub fn hanging() -> Gateway {
 /// A gateway that follows what `auth` tells, and whose engine begins and never goes on.
 pub async fn watching(auth: &Arc<FakeAuth>) -> Gateway {
     let gateway = over(auth.clone(), Hanging);
+    watch(&gateway).await;
+    gateway
+}
+
+async fn watch(gateway: &Gateway) {
     let watch = gateway
         .identities
         .clone()
@@ -90,7 +103,6 @@ pub async fn watching(auth: &Arc<FakeAuth>) -> Gateway {
     while !gateway.identities.in_contact() || gateway.identities.key_set().is_none() {
         yield_now().await;
     }
-    gateway
 }
 
 fn over(auth: Arc<FakeAuth>, inference: impl Inference + 'static) -> Gateway {
@@ -139,6 +151,25 @@ impl Call {
     /// Whether something that was told is not read yet.
     pub fn is_waiting(&self) -> bool {
         self.events.capacity() < self.events.max_capacity()
+    }
+
+    /// Waits until all that was told is read.
+    pub async fn read(&self) {
+        while self.is_waiting() {
+            yield_now().await;
+        }
+    }
+
+    /// Tells more and more, until nobody wants it.
+    pub async fn flood(&self) {
+        let text = "x".repeat(64 * 1024);
+        let more = || delta(&text, 1).map_err(|code| Error::new(code, "steered"));
+        while self.events.send(more()).await.is_ok() {}
+    }
+
+    /// Whether nobody wants the answer any more.
+    pub fn is_dropped(&self) -> bool {
+        self.events.is_closed()
     }
 
     /// Waits until nobody wants the answer any more.

@@ -1,11 +1,16 @@
 //! Requests that want several answers.
 
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
 use fathom_proto::inference::Prompt;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
+use tokio::time::{Duration, timeout};
 
 use super::fakes::{Call, delta, finished, started, steered};
 use super::*;
+use crate::Config;
 
 /// Asks for two continuations of each of two prompts, and waits for the calls, in their order.
 async fn ask(stream: bool) -> (JoinSet<Answer>, [Call; 4], Receiver<Call>) {
@@ -65,6 +70,85 @@ async fn choices_come_in_their_order_and_a_prompt_counts_once() {
     assert_eq!(answer["usage"]["completion_tokens"], 8);
 }
 
+/// With more at a time than an engine has slots, they would wait in its queue for one another.
+#[tokio::test]
+async fn a_choice_is_asked_for_when_another_one_ends() {
+    for stream in [false, true] {
+        let (mut gateway, mut asked) = steered();
+        gateway.config = Arc::new(Config {
+            concurrent_choices: NonZeroUsize::new(3).unwrap(),
+            ..Config::default()
+        });
+        let body = json!({
+            "model": "m", "prompt": ["a", "b", "c", "d"], "n": 2, "stream": stream,
+            "stream_options": {"include_usage": true},
+        });
+        let mut answer = JoinSet::new();
+        answer.spawn(send(routes(gateway), post("/v1/completions", body)));
+        let mut running = Vec::new();
+        for i in 0..8 {
+            let call = asked.recv().await.unwrap();
+            let prompt = ["a", "b", "c", "d"][i / 2];
+            assert!(matches!(&call.request.prompt, Prompt::Text(text) if text == prompt));
+            let prompt_tokens = [3, 5, 7, 11][i / 2];
+            call.tell(started(prompt_tokens)).await;
+            call.tell(delta(&format!("text {i}"), 1)).await;
+            call.read().await;
+            running.push((call, prompt_tokens));
+            if running.len() == 3 {
+                assert!(asked.try_recv().is_err(), "more than three run");
+                let (call, prompt_tokens) = running.pop().unwrap();
+                call.tell(finished(prompt_tokens, 2)).await;
+            }
+        }
+        for (call, prompt_tokens) in running {
+            call.tell(finished(prompt_tokens, 2)).await;
+        }
+        let answer = whole(&mut answer).await;
+        let usage = if stream {
+            assert!(answer.body.ends_with("data: [DONE]\n\n"));
+            events(&answer).last().unwrap()["usage"].clone()
+        } else {
+            let answer = answer.json();
+            let choices = answer["choices"].as_array().unwrap().iter();
+            let texts: Vec<_> = choices.map(|it| it["text"].clone()).collect();
+            assert_eq!(texts, [0, 1, 2, 3, 4, 5, 6, 7].map(|i| format!("text {i}")));
+            answer["usage"].clone()
+        };
+        assert_eq!(usage["prompt_tokens"], 3 + 5 + 7 + 11);
+        assert_eq!(usage["completion_tokens"], 16);
+    }
+}
+
+/// What the others wait for is not kept for later: who does not read holds it up.
+#[tokio::test]
+async fn an_answer_begins_with_its_first_choice() {
+    let (gateway, mut asked) = steered();
+    let mut body = chat_body();
+    body["stream"] = true.into();
+    body["n"] = 2.into();
+    let mut answer = JoinSet::new();
+    answer.spawn(routes(gateway).oneshot(post("/v1/chat/completions", body)));
+    let calls = [asked.recv().await.unwrap(), asked.recv().await.unwrap()];
+    calls[1].tell(started(1)).await;
+    calls[1].tell(delta("early", 1)).await;
+    let begun = timeout(Duration::from_secs(5), answer.join_next()).await;
+    let response = begun.expect("the answer begins").unwrap().unwrap().unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(calls[1].is_waiting());
+    let mut body = response.into_body();
+    let mut event = async || {
+        let frame = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        String::from_utf8(frame.to_vec()).unwrap()
+    };
+    assert!(event().await.contains("assistant"));
+    assert!(event().await.contains("early"));
+    // What fails later fails in the stream.
+    calls[0].tell(Err(ErrorCode::Overloaded)).await;
+    assert!(event().await.contains("overloaded"));
+    calls[1].dropped().await;
+}
+
 /// A place for the last choice may come only when the first one is done.
 #[tokio::test]
 async fn a_choice_is_read_while_another_one_waits_to_begin() {
@@ -103,9 +187,7 @@ async fn whichever_choice_has_something_is_next() {
     for call in [2, 0, 2, 3, 1].map(|i: usize| &calls[i]) {
         call.tell(delta("x", 1)).await;
         // Until it is read, so that the order is this one.
-        while call.is_waiting() {
-            tokio::task::yield_now().await;
-        }
+        call.read().await;
     }
     for call in &calls {
         call.tell(finished(1, 1)).await;
@@ -121,10 +203,8 @@ async fn whichever_choice_has_something_is_next() {
 /// Part of LIFE-6.
 #[tokio::test]
 async fn one_choice_that_fails_ends_all_of_them() {
-    // Before the answer begins it is an HTTP error, whatever the others do.
+    // Before the answer begins it is an HTTP error.
     let (mut answer, calls, _asked) = ask(true).await;
-    calls[0].tell(started(1)).await;
-    calls[0].tell(delta("x", 1)).await;
     calls[2].tell(Err(ErrorCode::Overloaded)).await;
     let answer = whole(&mut answer).await;
     assert_eq!(
@@ -140,9 +220,7 @@ async fn one_choice_that_fails_ends_all_of_them() {
         call.tell(started(1)).await;
     }
     calls[0].tell(delta("x", 1)).await;
-    while calls[0].is_waiting() {
-        tokio::task::yield_now().await;
-    }
+    calls[0].read().await;
     calls[3].tell(Err(ErrorCode::WorkerFailed)).await;
     let answer = whole(&mut answer).await;
     assert_eq!(answer.status, StatusCode::OK);
@@ -154,9 +232,9 @@ async fn one_choice_that_fails_ends_all_of_them() {
     for call in &calls {
         call.dropped().await;
     }
-    // Of a whole answer nothing is sent.
+    // Of a whole answer nothing is sent, whatever others have said.
     let (mut answer, calls, _asked) = ask(false).await;
-    for call in &calls {
+    for call in &calls[..1] {
         call.tell(started(1)).await;
     }
     calls[0].tell(finished(1, 0)).await;
@@ -208,9 +286,7 @@ async fn a_client_that_goes_away_ends_every_choice() {
             call.tell(delta("x", 1)).await;
         }
         for call in &calls[..begun] {
-            while call.is_waiting() {
-                tokio::task::yield_now().await;
-            }
+            call.read().await;
         }
         drop(answer);
         for call in &calls {

@@ -1,5 +1,7 @@
 //! WebSockets whose caller is refused, or changes while they are open; on real sockets.
 
+use std::sync::Arc;
+
 use fathom_proto::identity::{Change, Scope};
 use fathom_proto::inference::{Event, FinishReason, Piece, Usage};
 use futures::{SinkExt, StreamExt};
@@ -10,6 +12,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::*;
+use crate::Config;
 use crate::identity::fake::FakeAuth;
 
 const KEY: &str = "sk-key";
@@ -18,7 +21,7 @@ type Socket = tokio_tungstenite::WebSocketStream<TcpStream>;
 
 /// A gateway whose engine begins and never goes on, and a client that has connected with `bearer`
 /// in its handshake.
-async fn connect(auth: &std::sync::Arc<FakeAuth>, bearer: Option<&str>) -> Socket {
+async fn connect(auth: &Arc<FakeAuth>, bearer: Option<&str>) -> Socket {
     auth.key(KEY, "key", &[Scope::Inference]);
     connect_to(fakes::watching(auth).await, bearer).await
 }
@@ -157,6 +160,22 @@ async fn a_socket_of_a_revoked_key_ends_while_it_waits() {
     revoke(&auth);
     let refused = vec!["invalid_api_key".to_owned()];
     assert_eq!(ending(&mut socket).await, (refused, 1008));
+}
+
+#[tokio::test]
+async fn a_socket_that_nobody_reads_ends_its_generation_at_the_deadline() {
+    let (mut gateway, mut asked) = fakes::steered();
+    gateway.config = Arc::new(Config {
+        request_timeout: Duration::from_millis(500),
+        ..Config::default()
+    });
+    let mut socket = connect_to(gateway, Some(ALL_SCOPES)).await;
+    let request = json!({"type": "request", "model": "m", "prompt": "hi"});
+    say(&mut socket, request).await;
+    let call = asked.recv().await.unwrap();
+    call.tell(fakes::started(1)).await;
+    let flooded = timeout(Duration::from_secs(5), call.flood()).await;
+    flooded.expect("the generation ends");
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use fathom_proto::inference::{
-    ChatMessage, ChatRole, Delta, EmbedInput, Event, FinishReason, Json, Piece, Prompt, Sampling,
-    Usage,
+    ChatMessage, ChatRole, Defaults, Delta, EmbedInput, Event, FinishReason, Json, Piece, Prompt,
+    Sampling, Usage,
 };
 use fathom_proto::{Error as PublicError, ErrorCode};
 use futures::future::join_all;
@@ -201,14 +201,21 @@ async fn max_tokens_and_the_context_end_an_answer() {
         context_length: 8,
         ..SimConfig::default()
     });
-    for (max_tokens, context_length, completion_tokens) in [
-        (Some(3), None, 3),
-        (Some(0), None, 0),
-        (Some(99), None, 6),
-        (None, Some(4), 2),
+    for (max_tokens, default, context_length, completion_tokens) in [
+        (Some(3), None, None, 3),
+        (Some(0), None, None, 0),
+        (Some(99), None, None, 6),
+        (None, None, Some(4), 2),
+        (None, Some(3), None, 3),
+        (None, Some(99), None, 6),
+        (Some(4), Some(3), None, 4),
     ] {
         let request = GenerateRequest {
             max_tokens,
+            defaults: Defaults {
+                max_tokens: default,
+                ..Defaults::default()
+            },
             context_length,
             ..text("two words")
         };

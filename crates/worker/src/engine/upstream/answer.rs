@@ -7,7 +7,6 @@ use fathom_api::sse::Decoder;
 use fathom_proto::inference::{Event, FinishReason, Usage};
 use futures::Stream;
 use futures::future::BoxFuture;
-use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -16,7 +15,7 @@ use super::client::Answered;
 use super::count::Counting;
 use super::error::{Failure, UpstreamError};
 use super::patience::{Patience, Phase};
-use super::refusal::redacted;
+use super::secrets::Secrets;
 use super::transcript::Transcript;
 use crate::Error;
 use crate::admission::Permit;
@@ -35,7 +34,7 @@ pub(super) struct Answer {
     patience: Patience,
     stage: Stage,
     counting: Option<Counting>,
-    key: Option<HeaderValue>,
+    secrets: Secrets,
     _permit: Permit,
 }
 
@@ -61,18 +60,18 @@ impl Answer {
         head: Answered,
         patience: Patience,
         counting: Counting,
-        key: Option<HeaderValue>,
+        secrets: Secrets,
         permit: Permit,
     ) -> Result<Self, UpstreamError> {
         let form = form(&head)?;
         Ok(Self {
             body: head.into_body(),
             form,
-            transcript: Transcript::new(counting.wants_text()),
+            transcript: Transcript::new(counting.estimate(), counting.wants_text()),
             patience,
             stage: Stage::Reading,
             counting: Some(counting),
-            key,
+            secrets,
             _permit: permit,
         })
     }
@@ -200,7 +199,7 @@ impl Stream for Answer {
             if !matches!(this.stage, Stage::Reading) {
                 let end = ready!(this.poll_end(context));
                 return Poll::Ready(
-                    end.map(|end| end.map_err(|error| redacted(error, this.key.as_ref()).into())),
+                    end.map(|end| end.map_err(|error| this.secrets.redact(error).into())),
                 );
             }
             ready!(this.poll_read(context));
@@ -225,6 +224,6 @@ fn form(head: &Answered) -> Result<Form, UpstreamError> {
     } else if essence.eq_ignore_ascii_case("application/json") {
         Ok(Form::Whole(Vec::new()))
     } else {
-        Err(Failure::ContentType(content_type.chars().take(100).collect()).into())
+        Err(Failure::ContentType(content_type.to_owned()).into())
     }
 }

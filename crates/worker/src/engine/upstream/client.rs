@@ -34,7 +34,7 @@ pub(super) struct Client {
     pub completions: Uri,
     pub embeddings: Uri,
     /// What every request carries.
-    headers: HeaderMap,
+    pub headers: HeaderMap,
 }
 
 impl Client {
@@ -62,7 +62,7 @@ impl Client {
             .http2_max_header_list_size(MAX_HEAD as u32)
             .http2_keep_alive_interval(PING)
             .http2_keep_alive_timeout(PING)
-            .build(Connector::new(config.connect_timeout, tls, config.http2));
+            .build(Connector::new(config, tls)?);
         Ok(Self {
             pool,
             chat: uri("/chat/completions")?,
@@ -103,10 +103,14 @@ pub(super) fn lost(error: hyper_util::client::legacy::Error) -> UpstreamError {
     let broken = error
         .source()
         .and_then(|source| source.downcast_ref::<hyper::Error>());
-    if broken.is_some_and(hyper::Error::is_parse) {
-        return Failure::Head(Box::new(error)).into();
+    // A request is cancelled when its connection ends before it could be sent.
+    if error.is_connect() || broken.is_some_and(hyper::Error::is_canceled) {
+        UpstreamError::Unreachable(Box::new(error))
+    } else if broken.is_some_and(hyper::Error::is_parse) {
+        Failure::Head(Box::new(error)).into()
+    } else {
+        Failure::Lost(Box::new(error)).into()
     }
-    UpstreamError::Unreachable(Box::new(error))
 }
 
 /// What `base_url` says, without a slash at its end.

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use ::metrics::{Counter, counter};
-use fathom_engine::{ChatMessage, Weights};
-use fathom_proto::inference::{Prompt, Usage};
+use fathom_engine::{ChatMessage, PromptError, Tool, ToolCall, Weights};
+use fathom_proto::inference::{ChatMessage as Turn, Function, Json, Prompt, Tools, Usage};
 use tokio::task::spawn_blocking;
 
 use crate::{Error, metrics};
@@ -21,9 +21,9 @@ pub(super) struct Count {
 /// What is needed to count the tokens of one request.
 #[derive(Clone)]
 pub(super) struct Counting {
-    tokenizer: Option<(Weights, Prompt)>,
-    /// Bytes of the prompt.
-    prompt_bytes: usize,
+    tokenizer: Option<(Weights, Prompt, Vec<Function>)>,
+    /// About what the prompt has, with the functions that may be called.
+    prompt_tokens: u32,
     estimated: Counter,
 }
 
@@ -40,17 +40,25 @@ impl Count {
         })
     }
 
-    /// Keeps of the prompt what counting needs.
-    pub fn of(&self, prompt: Prompt) -> Counting {
+    /// Keeps of the prompt and of what may be called what counting needs.
+    pub fn of(&self, prompt: Prompt, tools: Option<Tools>) -> Counting {
+        let functions = tools.map_or_else(Vec::new, |tools| tools.functions);
+        let bytes = bytes(&prompt) + functions.iter().map(described).sum::<usize>();
+        let tokenizer = self.tokenizer.clone();
         Counting {
-            prompt_bytes: bytes(&prompt),
-            tokenizer: self.tokenizer.clone().map(|weights| (weights, prompt)),
+            prompt_tokens: saturated(bytes.div_ceil(BYTES_PER_TOKEN)),
+            tokenizer: tokenizer.map(|weights| (weights, prompt, functions)),
             estimated: self.estimated.clone(),
         }
     }
 }
 
 impl Counting {
+    /// About how many tokens the prompt has.
+    pub const fn estimate(&self) -> u32 {
+        self.prompt_tokens
+    }
+
     /// Whether the generated text is needed.
     pub const fn wants_text(&self) -> bool {
         self.tokenizer.is_some()
@@ -60,18 +68,18 @@ impl Counting {
     pub async fn usage(self, deltas: u32, text: Option<String>) -> Usage {
         let Self {
             tokenizer,
-            prompt_bytes,
+            prompt_tokens,
             estimated,
         } = self;
-        if let (Some((weights, prompt)), Some(text)) = (tokenizer, text) {
-            let counted = spawn_blocking(move || counted(&weights, prompt, &text));
+        if let (Some((weights, prompt, functions)), Some(text)) = (tokenizer, text) {
+            let counted = spawn_blocking(move || counted(&weights, prompt, functions, &text));
             if let Ok(Some(usage)) = counted.await {
                 return usage;
             }
         }
         estimated.increment(1);
         Usage {
-            prompt_tokens: saturated(prompt_bytes.div_ceil(BYTES_PER_TOKEN)),
+            prompt_tokens,
             completion_tokens: deltas,
             ..Usage::default()
         }
@@ -79,20 +87,29 @@ impl Counting {
 }
 
 /// `None` for a prompt that the tokenizer's model does not take. Blocks for milliseconds.
-fn counted(weights: &Weights, prompt: Prompt, text: &str) -> Option<Usage> {
+fn counted(
+    weights: &Weights,
+    prompt: Prompt,
+    functions: Vec<Function>,
+    text: &str,
+) -> Option<Usage> {
     let tokens = |text: &str| Some(weights.tokenize(text).ok()?.len());
     let prompt_tokens = match prompt {
         Prompt::Text(text) => tokens(&text)?,
         Prompt::Tokens(tokens) => tokens.len(),
         Prompt::Infill { before, after } => tokens(&before)? + tokens(&after)?,
         Prompt::Chat(turns) => {
-            let turns = turns
-                .into_iter()
-                .map(|turn| ChatMessage::new(turn.role.as_str(), turn.content));
-            weights
-                .render_chat(&turns.collect::<Vec<_>>(), &[])
-                .ok()?
-                .len()
+            let described: usize = functions.iter().map(described).sum();
+            let turns: Vec<_> = turns.into_iter().map(turn).collect();
+            let tools: Vec<_> = functions.into_iter().map(tool).collect();
+            match weights.render_chat(&turns, &tools) {
+                // The server's model may take them all the same.
+                Err(PromptError::NoTools) => {
+                    weights.render_chat(&turns, &[]).ok()?.len()
+                        + described.div_ceil(BYTES_PER_TOKEN)
+                }
+                rendered => rendered.ok()?.len(),
+            }
         }
     };
     // The token that a text begins with is none that was generated.
@@ -109,7 +126,41 @@ fn bytes(prompt: &Prompt) -> usize {
         Prompt::Text(text) => text.len(),
         Prompt::Tokens(tokens) => tokens.len().saturating_mul(BYTES_PER_TOKEN),
         Prompt::Infill { before, after } => before.len() + after.len(),
-        Prompt::Chat(turns) => turns.iter().map(|turn| turn.content.len()).sum(),
+        Prompt::Chat(turns) => turns.iter().map(said).sum(),
+    }
+}
+
+fn said(turn: &Turn) -> usize {
+    let calls = turn.tool_calls.iter();
+    let calls = calls.map(|call| call.name.len() + call.arguments.len());
+    turn.content.len() + calls.sum::<usize>()
+}
+
+fn described(function: &Function) -> usize {
+    let description = function.description.as_ref().map_or(0, String::len);
+    let parameters = function.parameters.as_ref();
+    function.name.len() + description + parameters.map_or(0, |Json(schema)| schema.len())
+}
+
+fn turn(turn: Turn) -> ChatMessage {
+    let calls = turn.tool_calls.into_iter().map(|call| ToolCall {
+        id: call.id,
+        name: call.name,
+        arguments: call.arguments,
+    });
+    ChatMessage {
+        tool_calls: calls.collect(),
+        tool_call_id: turn.tool_call_id,
+        name: turn.name,
+        ..ChatMessage::new(turn.role.as_str(), turn.content)
+    }
+}
+
+fn tool(function: Function) -> Tool {
+    Tool {
+        name: function.name,
+        description: function.description,
+        parameters: function.parameters.map(|Json(schema)| schema),
     }
 }
 

@@ -13,7 +13,7 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 /// operator.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
-    /// There is no connection, or it was lost before the answer began.
+    /// There is no connection, so that nothing was sent.
     #[error("the model's server cannot be reached")]
     Unreachable(#[source] Cause),
     /// It does not take the request, and says why.
@@ -71,6 +71,9 @@ pub enum Failure {
     /// It is an error.
     #[error(transparent)]
     Reply(#[from] Reply),
+    /// The connection broke after the request was sent, which may have run.
+    #[error("the connection broke before the answer began")]
+    Lost(#[source] Cause),
     /// It does not begin as HTTP does, or its head has no end.
     #[error("its head is no HTTP, or too long")]
     Head(#[source] Cause),
@@ -142,16 +145,18 @@ impl UpstreamError {
         }
     }
 
-    /// What the server said.
-    pub(crate) fn message(&mut self) -> Option<&mut String> {
-        match self {
-            Self::Refused { message, .. } | Self::ContextLength { message } => Some(message),
+    /// The server's own words.
+    pub(super) fn words(&mut self) -> impl Iterator<Item = &mut String> {
+        let (text, more) = match self {
+            Self::Refused { message, param } => (Some(message), param.as_mut()),
+            Self::ContextLength { message } => (Some(message), None),
             Self::Denied(reply)
             | Self::Busy { reply, .. }
-            | Self::Failed(Failure::Reply(reply)) => Some(&mut reply.message),
-            Self::Failed(Failure::ContentType(text)) => Some(text),
-            Self::Unreachable(_) | Self::Failed(_) | Self::Late { .. } => None,
-        }
+            | Self::Failed(Failure::Reply(reply)) => (Some(&mut reply.message), None),
+            Self::Failed(Failure::ContentType(text)) => (Some(text), None),
+            Self::Unreachable(_) | Self::Failed(_) | Self::Late { .. } => (None, None),
+        };
+        text.into_iter().chain(more)
     }
 
     /// What the operator has to know.

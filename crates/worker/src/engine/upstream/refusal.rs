@@ -8,16 +8,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::error::{Failure, Reply, UpstreamError};
-use crate::Error;
 
 /// When to come again to a busy server that does not say.
 const BUSY_RETRY: Duration = Duration::from_secs(1);
 
 /// The latest time to come again that is passed on.
 const MAX_RETRY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Most characters of another server's message that are passed on or logged.
-const MAX_MESSAGE: usize = 1000;
 
 /// The body of an error, in the forms that servers have: OpenAI's, one with plain text in
 /// `error` (Ollama), and one without `error` (older vLLM).
@@ -79,10 +75,7 @@ fn means(status: Option<StatusCode>, retry_after: Option<Duration>, said: Said) 
             .to_owned()
     };
     let (code, kind) = (word(&object.code), word(&object.kind));
-    let mut message = object.message.unwrap_or_default();
-    if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE) {
-        message.truncate(end);
-    }
+    let message = object.message.unwrap_or_default();
     let meant = status.or_else(|| {
         let number = object.code.as_ref().and_then(Value::as_u64)?;
         StatusCode::from_u16(u16::try_from(number).ok()?).ok()
@@ -119,19 +112,6 @@ fn means(status: Option<StatusCode>, retry_after: Option<Duration>, said: Said) 
             _ => Failure::Reply(reply(message)).into(),
         },
     }
-}
-
-/// The same error without the key, which a server may send back.
-pub(super) fn redacted(mut error: Error, key: Option<&HeaderValue>) -> Error {
-    let key = key
-        .and_then(|key| key.to_str().ok())
-        .and_then(|key| key.strip_prefix("Bearer "));
-    if let (Error::Upstream(upstream), Some(key)) = (&mut error, key)
-        && let Some(message) = upstream.message()
-    {
-        *message = message.replace(key, "***");
-    }
-    error
 }
 
 /// Servers say it in one of two codes, or in their message alone.

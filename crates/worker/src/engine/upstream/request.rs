@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use self::message::Message;
-use crate::Error;
+use crate::{Error, MaxTokensField};
 
 /// Fields that this version writes itself or fans out, so that the caller's unknown fields cannot
 /// change them.
@@ -68,7 +68,10 @@ struct Generate<'a> {
     stream_options: StreamOptions,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_tokens: Option<u32>,
-    temperature: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     top_p: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -173,8 +176,13 @@ struct Named<'a> {
     name: &'a str,
 }
 
-/// The body of a generation; `model` is the server's name for the model.
-pub(super) fn generate(request: &GenerateRequest, model: &str) -> Result<Vec<u8>, Error> {
+/// The body of a generation; `model` is the server's name for the model, `field` its name for the
+/// most tokens of a chat's answer.
+pub(super) fn generate(
+    request: &GenerateRequest,
+    model: &str,
+    field: MaxTokensField,
+) -> Result<Vec<u8>, Error> {
     let sampling = &request.sampling;
     let (messages, prompt, suffix) = match &request.prompt {
         Prompt::Chat(turns) => {
@@ -187,6 +195,11 @@ pub(super) fn generate(request: &GenerateRequest, model: &str) -> Result<Vec<u8>
     };
     let chat = messages.is_some();
     let tools = request.tools.as_ref();
+    let (max_tokens, max_completion_tokens) = match field {
+        // Completions know the older name alone, everywhere.
+        MaxTokensField::MaxCompletionTokens if chat => (None, max_tokens(request)),
+        _ => (max_tokens(request), None),
+    };
     write(&Generate {
         model,
         messages,
@@ -196,14 +209,15 @@ pub(super) fn generate(request: &GenerateRequest, model: &str) -> Result<Vec<u8>
         stream_options: StreamOptions {
             include_usage: true,
         },
-        max_tokens: max_tokens(request),
+        max_tokens,
+        max_completion_tokens,
         temperature: sampling.temperature,
-        top_p: unless(1.0, sampling.top_p),
+        top_p: sampling.top_p,
         top_k: sampling.top_k,
-        min_p: unless(0.0, sampling.min_p),
+        min_p: sampling.min_p,
         seed: sampling.seed,
-        frequency_penalty: unless(0.0, sampling.frequency_penalty),
-        presence_penalty: unless(0.0, sampling.presence_penalty),
+        frequency_penalty: sampling.frequency_penalty,
+        presence_penalty: sampling.presence_penalty,
         logit_bias: sampling
             .logit_bias
             .iter()
@@ -252,7 +266,8 @@ pub(super) fn embed(request: &EmbedRequest, model: &str) -> Result<Vec<u8>, Erro
 }
 
 /// What the request asks for, cut to what the operator's table of models allows. The server cuts
-/// it to what its weights can do.
+/// it to what its weights can do, and has its own default where nothing is asked for: some refuse
+/// the field.
 fn max_tokens(request: &GenerateRequest) -> Option<u32> {
     let asked = request.max_tokens?;
     Some(
@@ -260,11 +275,6 @@ fn max_tokens(request: &GenerateRequest) -> Option<u32> {
             .context_length
             .map_or(asked, |limit| asked.min(limit)),
     )
-}
-
-/// A value that is not what it is when left out.
-fn unless(default: f32, value: f32) -> Option<f32> {
-    (value != default).then_some(value)
 }
 
 fn response_format(format: &Format) -> Result<Option<ResponseFormat<'_>>, Error> {

@@ -21,6 +21,8 @@ pub(super) struct Transcript {
     /// Events that are read and not taken yet; bounded by what one read of the network brings.
     events: VecDeque<Event>,
     started: bool,
+    /// What the prompt counts for as long as the server has not counted it.
+    prompt_tokens: u32,
     /// A token has come.
     pub begun: bool,
     /// Why the answer ended. It is complete then, whatever comes after.
@@ -36,9 +38,11 @@ pub(super) struct Transcript {
 }
 
 impl Transcript {
-    /// Nothing so far; `keeps_text` if the tokens of what is generated may have to be counted.
-    pub fn new(keeps_text: bool) -> Self {
+    /// Nothing so far of the answer to a prompt of about `prompt_tokens`; `keeps_text` if the
+    /// tokens of what is generated may have to be counted.
+    pub fn new(prompt_tokens: u32, keeps_text: bool) -> Self {
         Self {
+            prompt_tokens,
             text: keeps_text.then(String::new),
             ..Self::default()
         }
@@ -99,7 +103,7 @@ impl Transcript {
         if !self.started {
             self.started = true;
             self.events.push_back(Event::Started {
-                prompt_tokens: 0,
+                prompt_tokens: self.prompt_tokens,
                 cached_tokens: 0,
                 fingerprint,
                 route: None,

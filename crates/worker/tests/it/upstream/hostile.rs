@@ -134,9 +134,10 @@ async fn a_server_that_is_not_there_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_server_that_goes_away_before_it_answers_is_unavailable() {
-    let (code, told) = error_of(vec![Step::Close]).await;
-    assert_eq!(code, ErrorCode::Unavailable, "{told}");
+async fn a_server_that_goes_away_with_the_request_has_failed() {
+    fails(vec![Step::Close], "broke before the answer began").await;
+    let head = vec![send("HTTP/1.1 200 OK\r\ncontent-"), Step::Close];
+    fails(head, "broke before the answer began").await;
 }
 
 #[tokio::test]

@@ -29,7 +29,6 @@ async fn unknown_fields_and_configured_headers_arrive_and_counts_are_asked_for()
             "messages": [{"role": "user", "content": "hello"}],
             "stream": true,
             "stream_options": {"include_usage": true},
-            "temperature": 0.7,
             "thinking": {"type": "disabled"},
         })
     );

@@ -1,10 +1,16 @@
-use fathom_proto::inference::{ChatMessage, ChatRole, Function, LogitBias, Sampling, ToolCall};
+use fathom_proto::inference::{
+    ChatMessage, ChatRole, Defaults, Function, LogitBias, Sampling, ToolCall,
+};
 use serde_json::{Value, json};
 
 use super::*;
 
 fn body(request: &GenerateRequest) -> Value {
-    serde_json::from_slice(&generate(request, "theirs").unwrap()).unwrap()
+    serde_json::from_slice(&written(request)).unwrap()
+}
+
+fn written(request: &GenerateRequest) -> Vec<u8> {
+    generate(request, "theirs", MaxTokensField::MaxTokens).unwrap()
 }
 
 fn chat(turns: Vec<ChatMessage>) -> GenerateRequest {
@@ -18,23 +24,90 @@ fn text(prompt: Prompt) -> GenerateRequest {
 #[test]
 fn only_what_the_caller_set_is_sent() {
     let turn = ChatMessage::new(ChatRole::User, "hi");
-    assert_eq!(
-        generate(&chat(vec![turn]), "theirs").unwrap(),
-        br#"{"model":"theirs","messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"include_usage":true},"temperature":0.7}"#
-    );
+    let request = GenerateRequest {
+        defaults: Defaults {
+            temperature: 0.3,
+            max_tokens: Some(4096),
+        },
+        context_length: Some(64),
+        ..chat(vec![turn])
+    };
+    let sent = br#"{"model":"theirs","messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"include_usage":true}}"#;
+    assert_eq!(written(&request), sent);
+    let newer = generate(&request, "theirs", MaxTokensField::MaxCompletionTokens);
+    assert_eq!(newer.unwrap(), sent);
+}
+
+#[test]
+fn what_the_caller_set_to_the_usual_value_is_sent() {
+    let request = GenerateRequest {
+        sampling: Sampling {
+            temperature: Some(1.0),
+            top_p: Some(1.0),
+            min_p: Some(0.0),
+            frequency_penalty: Some(0.0),
+            presence_penalty: Some(0.0),
+            ..Sampling::default()
+        },
+        ..text(Prompt::Text("a".to_owned()))
+    };
+    let sent = body(&request);
+    for (field, value) in [
+        ("temperature", 1.0),
+        ("top_p", 1.0),
+        ("min_p", 0.0),
+        ("frequency_penalty", 0.0),
+        ("presence_penalty", 0.0),
+    ] {
+        assert_eq!(sent[field], json!(value), "{field}");
+    }
+}
+
+#[test]
+fn the_most_tokens_of_a_chat_go_by_the_name_that_the_server_knows() {
+    let turn = ChatMessage::new(ChatRole::User, "hi");
+    for (field, prompt, name, other) in [
+        (
+            MaxTokensField::MaxTokens,
+            Prompt::Chat(vec![turn.clone()]),
+            "max_tokens",
+            "max_completion_tokens",
+        ),
+        (
+            MaxTokensField::MaxCompletionTokens,
+            Prompt::Chat(vec![turn]),
+            "max_completion_tokens",
+            "max_tokens",
+        ),
+        (
+            MaxTokensField::MaxCompletionTokens,
+            Prompt::Text("a".to_owned()),
+            "max_tokens",
+            "max_completion_tokens",
+        ),
+    ] {
+        let request = GenerateRequest {
+            max_tokens: Some(100),
+            context_length: Some(64),
+            ..text(prompt)
+        };
+        let sent = generate(&request, "theirs", field).unwrap();
+        let sent: Value = serde_json::from_slice(&sent).unwrap();
+        assert_eq!((&sent[name], sent.get(other)), (&json!(64), None));
+    }
 }
 
 #[test]
 fn everything_that_the_caller_set_is_sent() {
     let request = GenerateRequest {
         sampling: Sampling {
-            temperature: 0.0,
-            top_p: 0.9,
+            temperature: Some(0.0),
+            top_p: Some(0.9),
             top_k: Some(40),
-            min_p: 0.05,
+            min_p: Some(0.05),
             seed: Some(u64::MAX),
-            frequency_penalty: 0.5,
-            presence_penalty: -0.5,
+            frequency_penalty: Some(0.5),
+            presence_penalty: Some(-0.5),
             logit_bias: vec![LogitBias {
                 token: 7,
                 bias: -100.0,
@@ -180,11 +253,11 @@ fn unknown_fields_go_along_and_cannot_change_ours() {
         extra: Some(Json(json.to_owned())),
         ..chat(Vec::new())
     };
-    let written = generate(&request, "theirs").unwrap();
+    let written = written(&request);
     let written = String::from_utf8(written).unwrap();
     assert!(
         written.ends_with(
-            r#""temperature":0.7,"big":12345678901234567890.5,"thinking":{"type":"disabled"}}"#
+            r#"{"include_usage":true},"big":12345678901234567890.5,"thinking":{"type":"disabled"}}"#
         ),
         "{written}"
     );
@@ -202,7 +275,10 @@ fn json_that_would_end_its_field_is_refused() {
             ..chat(Vec::new())
         };
         assert!(
-            matches!(generate(&request, "x"), Err(Error::Unsupported { .. })),
+            matches!(
+                generate(&request, "x", MaxTokensField::MaxTokens),
+                Err(Error::Unsupported { .. })
+            ),
             "{json}"
         );
     }
@@ -214,7 +290,7 @@ fn the_simulators_field_is_refused() {
         extra: Some(Json(r#"{"sim":{}}"#.to_owned())),
         ..chat(Vec::new())
     };
-    let error = generate(&request, "x").unwrap_err();
+    let error = generate(&request, "x", MaxTokensField::MaxTokens).unwrap_err();
     assert!(
         matches!(&error, Error::Unsupported { param, .. } if param == "sim"),
         "{error}"
