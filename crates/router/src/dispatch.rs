@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use fathom_proto::Error as PublicError;
 use fathom_proto::inference::{
-    EmbedRequest, Embeddings, GenerateRequest, RequestContext, TokenStream,
+    EmbedRequest, Embeddings, GenerateRequest, RequestContext, Sampling, TokenStream,
 };
 
-use crate::Error;
 use crate::dispatch::attempts::Attempts;
 use crate::dispatch::retried::{Generation, Retried};
 use crate::models::Models;
+use crate::outcome::Outcome;
 use crate::registry::Workers;
 
 pub use retry::RetryConfig;
@@ -28,16 +28,14 @@ pub(crate) async fn generate(
     mut request: GenerateRequest,
     context: RequestContext,
 ) -> Result<TokenStream, PublicError> {
-    let model = request.model.clone();
-    let Some(allowed) = models.context_length(&model) else {
-        return Err(Error::ModelNotFound { model }.into());
-    };
+    let choice = models.choose(&request.model, &request.sampling, &context)?;
+    let allowed = choice.context_length;
     request.context_length = Some(
         request
             .context_length
             .map_or(allowed, |asked| asked.min(allowed)),
     );
-    let attempts = Attempts::new(workers, model, context.deadline);
+    let attempts = Attempts::new(workers, choice.target, &context);
     let generation = Generation {
         request,
         context,
@@ -53,22 +51,19 @@ pub(crate) async fn embed(
     request: EmbedRequest,
     context: RequestContext,
 ) -> Result<Embeddings, PublicError> {
-    let model = request.model.clone();
-    if models.context_length(&model).is_none() {
-        return Err(Error::ModelNotFound { model }.into());
-    }
-    let mut attempts = Attempts::new(workers, model, context.deadline);
+    let choice = models.choose(&request.model, &Sampling::default(), &context)?;
+    let mut attempts = Attempts::new(workers, choice.target, &context);
     loop {
-        let dispatch = attempts.place().await?;
-        let worker = dispatch.worker();
+        let place = attempts.place().await?;
+        let worker = place.worker();
         let answer = worker.embed(request.clone(), context.clone()).await;
         match answer {
             Ok(embeddings) => {
-                dispatch.settle("finished");
+                place.settle(Outcome::Finished);
                 return Ok(embeddings);
             }
             Err(error) => {
-                dispatch.settle(error.code.row().name);
+                place.settle(Outcome::Failed(error.code));
                 attempts.failed(error).await?;
             }
         }

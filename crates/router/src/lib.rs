@@ -9,8 +9,10 @@
 //! - [`Router`]: the service; implements the ports `Inference`, `Catalog` and `Registry`
 //! - [`Config`] (`config`): the table `[router]`
 //! - `models`: the rows of the model table, kept in memory
+//! - `choice`: what a request is answered with
 //! - `registry`: the workers that are up, their leases and connections
 //!   - `connection`: one worker, and how many streams it runs
+//!   - `place`, `outcome`: a place on a worker for one attempt, and how it ended
 //! - `dispatch`: sends a request to the least loaded worker
 //!   - `balance`: which one that is
 //!   - `attempts`: the workers that it is tried on
@@ -22,12 +24,15 @@
 
 mod balance;
 mod catalog;
+mod choice;
 mod config;
 mod connection;
 mod dispatch;
 mod error;
 pub mod metrics;
 mod models;
+mod outcome;
+mod place;
 mod registry;
 mod router;
 mod settled;

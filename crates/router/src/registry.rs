@@ -16,8 +16,9 @@ use fathom_proto::registry::{Announcement, Lease};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use crate::connection::{Connect, Connection, Load};
+use crate::connection::{Connect, Connection};
 use crate::dispatch::RetryConfig;
+use crate::place::{Ask, Pick};
 use crate::registry::table::{Table, Worker};
 use crate::{Config, Error};
 
@@ -122,31 +123,26 @@ impl Workers {
         }
     }
 
-    /// A place on the least loaded worker that serves `model` and is none of `tried`.
-    pub fn pick(&self, model: &ModelId, tried: &[Arc<Connection>]) -> Option<Load> {
-        self.table().pick(model, tried, Instant::now())
+    /// A place on the least loaded worker that fits.
+    pub fn pick(&self, ask: &Ask<'_>) -> Pick {
+        self.table().pick(ask, Instant::now())
     }
 
-    /// Whether a worker serves `model` that is none of `tried`.
-    pub fn serve(&self, model: &ModelId, tried: &[Arc<Connection>]) -> bool {
-        self.table().serves(model, tried, Instant::now())
+    /// Whether a worker fits.
+    pub fn serve(&self, ask: &Ask<'_>) -> bool {
+        self.table().serves(ask, Instant::now())
     }
 
     /// As [`Self::pick`], but waits for such a worker to come up; until `until`.
-    pub async fn wait(
-        &self,
-        model: &ModelId,
-        tried: &[Arc<Connection>],
-        until: Instant,
-    ) -> Option<Load> {
+    pub async fn wait(&self, ask: &Ask<'_>, until: Instant) -> Pick {
         loop {
             // Heard from here on, so that none is missed between looking and waiting.
             let mut added = pin!(self.added.notified());
             added.as_mut().enable();
-            if let Some(load) = self.pick(model, tried) {
-                return Some(load);
+            let pick = self.pick(ask);
+            if matches!(pick, Pick::Place(_)) || timeout_at(until, added).await.is_err() {
+                return pick;
             }
-            timeout_at(until, added).await.ok()?;
         }
     }
 

@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use fathom_proto::id::ModelId;
+use fathom_proto::id::{ModelId, TenantId};
+use fathom_proto::inference::RequestContext;
 use fathom_proto::{Error as PublicError, ErrorCode};
 use tokio::time::Instant;
 
-use crate::connection::{Connection, Load};
+use crate::connection::Connection;
 use crate::dispatch::retry::{Next, Retry};
+use crate::place::{Ask, Pick, Place};
 use crate::registry::Workers;
-use crate::settled::Dispatch;
 use crate::{Error, metrics};
 
 /// What was tried, and what is left to try.
 pub(super) struct Attempts {
     workers: Arc<Workers>,
-    model: ModelId,
+    target: ModelId,
+    tenant: TenantId,
     deadline: Option<Instant>,
     retry: Retry,
     /// Workers that failed since the last pause.
@@ -23,16 +25,17 @@ pub(super) struct Attempts {
     /// The worker of the running attempt.
     current: Option<Arc<Connection>>,
     /// A place that was found while waiting.
-    found: Option<Load>,
+    found: Option<Place>,
 }
 
 impl Attempts {
-    pub fn new(workers: &Arc<Workers>, model: ModelId, deadline: Option<Instant>) -> Self {
+    pub fn new(workers: &Arc<Workers>, target: ModelId, context: &RequestContext) -> Self {
         Self {
             retry: Retry::new(workers.retry()),
             workers: workers.clone(),
-            model,
-            deadline,
+            target,
+            tenant: context.tenant.clone(),
+            deadline: context.deadline,
             failed: Vec::new(),
             current: None,
             found: None,
@@ -41,20 +44,30 @@ impl Attempts {
 
     /// The next worker's place. Where there is none, one that may be coming up is waited for;
     /// [`Error::NoWorker`] when none is, or it takes too long.
-    pub async fn place(&mut self) -> Result<Dispatch, PublicError> {
-        let load = match self.found.take() {
+    pub async fn place(&mut self) -> Result<Place, PublicError> {
+        let place = match self.found.take() {
             Some(found) => Some(found),
-            None => match self.workers.pick(&self.model, &self.failed) {
-                Some(load) => Some(load),
-                None => self.wait(self.workers.expected_until(&self.model)).await,
+            None => match self.workers.pick(&self.ask()) {
+                Pick::Place(place) => Some(place),
+                _ => self.wait(self.workers.expected_until(&self.target)).await,
             },
         };
-        let Some(load) = load else {
-            let model = self.model.clone();
+        let Some(place) = place else {
+            let model = self.target.clone();
             return Err(Error::NoWorker { model }.into());
         };
-        self.current = Some(load.connection().clone());
-        Ok(Dispatch::new(&self.model, load))
+        self.current = Some(place.connection().clone());
+        Ok(place)
+    }
+
+    fn ask(&self) -> Ask<'_> {
+        Ask {
+            target: &self.target,
+            tenant: &self.tenant,
+            prefixes: &[],
+            tried: &self.failed,
+            like: None,
+        }
     }
 
     /// Notes that the last worker failed before it generated anything, and returns when
@@ -67,7 +80,7 @@ impl Attempts {
             }
             self.failed.push(worker);
         }
-        let others = self.workers.serve(&self.model, &self.failed);
+        let others = self.workers.serve(&self.ask());
         match self.retry.after(&error, others) {
             Next::GiveUp => return Err(error),
             Next::Now => {}
@@ -80,16 +93,18 @@ impl Attempts {
                 self.failed.clear();
             }
         }
-        let model = self.model.to_string();
+        let model = self.target.to_string();
         ::metrics::counter!(metrics::RETRIES_TOTAL, "model" => model).increment(1);
         Ok(())
     }
 
     /// Waits for a place on a worker that has not failed.
-    async fn wait(&self, until: Instant) -> Option<Load> {
+    async fn wait(&self, until: Instant) -> Option<Place> {
         let until = self.deadline.map_or(until, |deadline| deadline.min(until));
-        let waited = self.workers.wait(&self.model, &self.failed, until);
-        waited.await
+        match self.workers.wait(&self.ask(), until).await {
+            Pick::Place(place) => Some(place),
+            Pick::Out(_) | Pick::Nobody => None,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use futures::Stream;
 use futures::future::BoxFuture;
 
 use crate::dispatch::attempts::Attempts;
+use crate::outcome::Outcome;
 use crate::settled::Settled;
 
 /// A generation of which the caller has no token yet, so that it can begin again.
@@ -22,13 +23,13 @@ impl Generation {
     /// Starts it on a worker; on others if that fails.
     async fn start(&mut self) -> Result<Settled, PublicError> {
         loop {
-            let dispatch = self.attempts.place().await?;
-            let worker = dispatch.worker();
+            let place = self.attempts.place().await?;
+            let worker = place.worker();
             let started = worker.generate(self.request.clone(), self.context.clone());
             match started.await {
-                Ok(stream) => return Ok(Settled::new(stream, dispatch)),
+                Ok(stream) => return Ok(Settled::new(stream, place)),
                 Err(error) => {
-                    dispatch.settle(error.code.row().name);
+                    place.settle(Outcome::Failed(error.code));
                     self.attempts.failed(error).await?;
                 }
             }

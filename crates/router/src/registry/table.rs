@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::balance::least_loaded;
 use crate::connection::{Connection, Load};
 use crate::metrics;
+use crate::place::{Ask, Pick, Place};
 
 /// Workers, and which of them serve a model.
 #[derive(Default)]
@@ -137,25 +138,25 @@ impl Table {
 
     /// Takes a place on the least loaded worker. The count goes up before anyone else can look,
     /// so a burst spreads.
-    pub fn pick(
-        &mut self,
-        model: &ModelId,
-        tried: &[Arc<Connection>],
-        now: Instant,
-    ) -> Option<Load> {
-        let connections: Vec<_> = self.untried(model, tried, now).collect();
-        let running: Vec<_> = connections
+    pub fn pick(&mut self, ask: &Ask<'_>, now: Instant) -> Pick {
+        let workers: Vec<_> = self.fitting(ask, now).collect();
+        let running: Vec<_> = workers
             .iter()
-            .map(|connection| connection.running())
+            .map(|(worker, _)| worker.connection.running())
             .collect();
-        let load = Load::on(connections[least_loaded(&running, self.turn)?]);
+        let Some(least) = least_loaded(&running, self.turn) else {
+            return Pick::Nobody;
+        };
+        let (worker, deployment) = workers[least];
+        let deployment = Arc::new(deployment.clone());
+        let place = Place::new(ask.target, Load::on(&worker.connection), deployment);
         self.turn = self.turn.wrapping_add(1);
-        Some(load)
+        Pick::Place(place)
     }
 
-    /// Whether a worker serves `model` that is none of `tried`.
-    pub fn serves(&self, model: &ModelId, tried: &[Arc<Connection>], now: Instant) -> bool {
-        self.untried(model, tried, now).next().is_some()
+    /// Whether a worker fits.
+    pub fn serves(&self, ask: &Ask<'_>, now: Instant) -> bool {
+        self.fitting(ask, now).next().is_some()
     }
 
     pub fn deployments(&self, model: &ModelId, now: Instant) -> impl Iterator<Item = &Deployment> {
@@ -175,15 +176,25 @@ impl Table {
             .collect()
     }
 
-    fn untried(
-        &self,
-        model: &ModelId,
-        tried: &[Arc<Connection>],
-        now: Instant,
-    ) -> impl Iterator<Item = &Arc<Connection>> {
-        self.live(model, now)
-            .map(|worker| &worker.connection)
-            .filter(|connection| !tried.iter().any(|tried| Arc::ptr_eq(tried, connection)))
+    fn fitting(&self, ask: &Ask<'_>, now: Instant) -> impl Iterator<Item = (&Worker, &Deployment)> {
+        let Ask {
+            target,
+            tried,
+            like,
+            ..
+        } = *ask;
+        self.live(target, now)
+            .filter(|worker| {
+                let connection = &worker.connection;
+                !tried.iter().any(|tried| Arc::ptr_eq(tried, connection))
+            })
+            .filter_map(move |worker| {
+                let served = worker.announcement.models.iter();
+                let served = served.filter(|served| served.model == *target);
+                let deployment = served.map(|served| &served.deployment).next()?;
+                let fits = like.is_none_or(|like| like == deployment);
+                fits.then_some((worker, deployment))
+            })
     }
 
     fn live(&self, model: &ModelId, now: Instant) -> impl Iterator<Item = &Worker> {

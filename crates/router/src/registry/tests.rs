@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use fathom_proto::engines::EngineLoad;
+use fathom_proto::id::TenantId;
 use fathom_proto::inference::{
     EmbedRequest, Embeddings, GenerateRequest, RequestContext, TokenStream,
 };
@@ -9,6 +10,7 @@ use futures::FutureExt;
 use tokio::time::advance;
 
 use super::*;
+use crate::place::Place;
 
 const LEASE: Duration = Duration::from_secs(9);
 
@@ -68,10 +70,30 @@ fn chat() -> ModelId {
     "chat".into()
 }
 
+fn place(workers: &Workers, tried: &[Arc<Connection>]) -> Option<Place> {
+    let (target, tenant) = (chat(), "tenant".into());
+    placed(workers.pick(&ask(&target, &tenant, tried)))
+}
+
+fn ask<'a>(target: &'a ModelId, tenant: &'a TenantId, tried: &'a [Arc<Connection>]) -> Ask<'a> {
+    Ask {
+        target,
+        tenant,
+        prefixes: &[],
+        tried,
+        like: None,
+    }
+}
+
+fn placed(pick: Pick) -> Option<Place> {
+    match pick {
+        Pick::Place(place) => Some(place),
+        Pick::Out(_) | Pick::Nobody => None,
+    }
+}
+
 fn serving(workers: &Workers) -> Option<Arc<Connection>> {
-    workers
-        .pick(&chat(), &[])
-        .map(|load| load.connection().clone())
+    place(workers, &[]).map(|place| place.connection().clone())
 }
 
 #[tokio::test(start_paused = true)]
@@ -159,15 +181,17 @@ async fn who_waits_for_a_worker_gets_the_one_that_comes_up() {
     workers.register(announcement("dead", 1, 10)).unwrap();
     let tried = [serving(&workers).unwrap()];
     let until = Instant::now() + LEASE;
-    let model = chat();
-    let mut waiting = pin!(workers.wait(&model, &tried, until));
+    let (target, tenant) = (chat(), "tenant".into());
+    let wanted = ask(&target, &tenant, &tried);
+    let mut waiting = pin!(workers.wait(&wanted, until));
     assert!(waiting.as_mut().now_or_never().is_none());
     workers.register(announcement("new", 2, 10)).unwrap();
-    let place = waiting.now_or_never().unwrap().unwrap();
+    let place = placed(waiting.now_or_never().unwrap()).unwrap();
     assert!(!Arc::ptr_eq(place.connection(), &tried[0]));
 
     let tried = [tried[0].clone(), place.connection().clone()];
-    assert!(workers.wait(&model, &tried, until).await.is_none());
+    let wanted = ask(&target, &tenant, &tried);
+    assert!(placed(workers.wait(&wanted, until).await).is_none());
     assert_eq!(Instant::now(), until);
 }
 
@@ -196,9 +220,7 @@ async fn a_burst_spreads_over_the_workers() {
             .register(announcement(worker, port as u16 + 1, 10))
             .unwrap();
     }
-    let loads: Vec<_> = (0..6)
-        .map(|_| workers.pick(&chat(), &[]).unwrap())
-        .collect();
+    let loads: Vec<_> = (0..6).map(|_| place(&workers, &[]).unwrap()).collect();
     assert!(loads.iter().all(|load| load.connection().running() == 2));
     let freed = loads[3].connection().clone();
     drop(loads);
