@@ -15,12 +15,14 @@
 //! - `model`: `fathom model`, which fetches and inspects model files
 //! - [`admin`]: `fathom admin` and `fathom audit`, which change and check identities
 //! - [`migrate`]: `fathom migrate`
+//! - [`drill`]: `fathom drill`, which breaks a Fathom of processes and watches its clients
 //! - [`banner`]: what a person sees when `up` is ready
 
 pub mod admin;
 pub mod banner;
 pub mod cli;
 pub mod config;
+pub mod drill;
 mod engine;
 pub mod migrate;
 mod model;
