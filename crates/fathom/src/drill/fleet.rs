@@ -84,24 +84,24 @@ impl Fleet {
     pub async fn start(binary: &Path, plan: &Plan) -> anyhow::Result<Self> {
         let home = tempfile::Builder::new().prefix("fathom-drill-").tempdir()?;
         let mut nodes = nodes(binary, plan, home.path())?;
-        // The key ring, the database and the demo credentials are there for the others then.
-        let mut auth = nodes.remove(0);
-        auth.start()?;
-        auth.ready(START).await?;
-        for node in &mut nodes {
-            node.start()?;
-        }
-        try_join_all(nodes.iter_mut().map(|node| node.ready(START))).await?;
-        let workers = nodes.split_off(2 * plan.edges);
-        let gateways = nodes.split_off(plan.edges);
-        let fleet = Self {
+        let workers = nodes.split_off(1 + 2 * plan.edges);
+        let gateways = nodes.split_off(1 + plan.edges);
+        let routers = nodes.split_off(1);
+        let auth = nodes.remove(0);
+        let mut fleet = Self {
             auth,
-            routers: nodes,
+            routers,
             gateways,
             workers,
-            key: demo_key(home.path())?,
+            key: SecretString::default(),
             home,
         };
+        // In this order nobody looks for another in vain, and comes again later.
+        start(std::slice::from_mut(&mut fleet.auth)).await?;
+        start(&mut fleet.routers).await?;
+        let (gateways, workers) = (&mut fleet.gateways, &mut fleet.workers);
+        tokio::try_join!(start(gateways), start(workers))?;
+        fleet.key = demo_key(fleet.home.path())?;
         fleet.registered(fleet.workers.len()).await?;
         Ok(fleet)
     }
@@ -225,6 +225,14 @@ impl Fleet {
         let services = self.routers.iter().chain(&self.gateways);
         services.chain(&self.workers)
     }
+}
+
+async fn start(nodes: &mut [Node]) -> anyhow::Result<()> {
+    for node in nodes.iter_mut() {
+        node.start()?;
+    }
+    try_join_all(nodes.iter_mut().map(|node| node.ready(START))).await?;
+    Ok(())
 }
 
 /// Auth, then the routers, the gateways and the workers.
