@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
 
-use crate::{LoadError, Token, Weights};
+use crate::{LoadError, PromptError, Token, Weights};
 use batch::Vectorizer;
 pub use error::EmbedError;
 
@@ -125,7 +125,7 @@ impl Embedder {
             })?;
         readiness.recv().map_err(|_| LoadError::Interrupted)??;
         Ok(Self {
-            weights,
+            weights: weights.for_context(options.context_length),
             options,
             tasks: Some(tasks),
             thread: Some(thread),
@@ -171,19 +171,22 @@ impl Embedder {
 
     /// The tokens of `texts`, with those that the model wants around them.
     fn tokens(&self, texts: &[EmbedText]) -> Result<Vec<Vec<Token>>, EmbedError> {
-        let vocab = self.weights.vocab();
-        let vocabulary = 0..vocab.n_tokens();
+        let vocabulary = 0..self.weights.vocab().n_tokens();
         let limit = self.options.context_length;
+        let encode = |text: &str| {
+            self.weights.check_length(text.len())?;
+            self.weights.encode(text, true, false)
+        };
         let tokens = |(text, index): (&EmbedText, usize)| {
-            let tokens: Vec<_> = match text {
-                // No text of this many bytes has few enough tokens.
-                EmbedText::Text(text) if text.len() > LONGEST => {
-                    return Err(EmbedError::TooLong { text: index, limit });
-                }
-                EmbedText::Text(text) => {
-                    let tokens = vocab.tokenize(text.as_bytes(), true, false);
-                    tokens.iter().map(|token| Token(token.0)).collect()
-                }
+            let tokens = match text {
+                EmbedText::Text(text) => encode(text).map_err(|error| match error {
+                    PromptError::TooLong { .. } => EmbedError::TooLong { text: index, limit },
+                    PromptError::Unbroken { limit } => EmbedError::Unbroken { text: index, limit },
+                    error => {
+                        tracing::error!(%error, "a text cannot be tokenized");
+                        EmbedError::Internal
+                    }
+                })?,
                 EmbedText::Tokens(tokens) => tokens.clone(),
             };
             if tokens.is_empty() {
@@ -200,9 +203,6 @@ impl Embedder {
         texts.iter().zip(0..).map(tokens).collect()
     }
 }
-
-/// Bytes of a text that is surely too long.
-const LONGEST: usize = 16 * 1024 * 1024;
 
 impl Drop for Embedder {
     fn drop(&mut self) {

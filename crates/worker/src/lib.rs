@@ -37,5 +37,5 @@ pub use config::{
     Config, EngineConfig, KeySource, LocalConfig, SimConfig, SimFault, SimFaultKind, UpstreamConfig,
 };
 pub use engine::upstream::{Failure as UpstreamFailure, Reply as UpstreamReply, UpstreamError};
-pub use error::Error;
+pub use error::{Error, PromptTokens};
 pub use worker::Worker;

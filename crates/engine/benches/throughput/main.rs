@@ -184,6 +184,7 @@ fn job(prompt: &[Token], max_tokens: u32) -> Job {
         echo: false,
         constraint: None,
         visible_controls: Arc::default(),
+        held: None,
     }
 }
 

@@ -20,6 +20,18 @@ pub enum EmbedError {
         /// Most tokens of a text.
         limit: u32,
     },
+    /// A text goes on for too long without any white space, or has too much of
+    /// it in one place.
+    #[error(
+        "text {text} has more than {limit} characters in one place without white space between \
+         them, or of white space; break it up"
+    )]
+    Unbroken {
+        /// Which text, from 0.
+        text: usize,
+        /// Most such characters.
+        limit: usize,
+    },
     /// A text holds a token that is not of this model's vocabulary.
     #[error("text {text} holds a token outside the vocabulary")]
     UnknownToken {

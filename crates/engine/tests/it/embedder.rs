@@ -5,10 +5,9 @@ use std::num::NonZeroUsize;
 use fathom_engine::{
     EmbedError, EmbedText, Embedder, EmbedderOptions, LoadError, Pooling, Token, Weights,
 };
-use serde_json::Value;
 
-use crate::harness::{Result, engine, model_path, weights};
-use crate::python;
+use crate::harness::{Result, engine, weights};
+use crate::python::weights_with;
 
 const OPTIONS: EmbedderOptions = EmbedderOptions {
     context_length: 64,
@@ -16,16 +15,9 @@ const OPTIONS: EmbedderOptions = EmbedderOptions {
     max_waiting: 4,
 };
 
-/// The test model with the metadata of an embedding model.
+/// The test model with the metadata of an embedding model, which pools by the mean.
 fn embedding_weights() -> Result<Weights> {
-    let name = format!("fathom-embedder-{}.gguf", std::process::id());
-    let copy = std::env::temp_dir().join(name);
-    let paths = [model_path()?, copy.clone()].map(|path| path.to_string_lossy().into_owned());
-    let [model, made] = &paths;
-    python::run("gguf_with_pooling.py", &[model, made], &Value::Null)?;
-    let weights = Weights::load(&copy);
-    std::fs::remove_file(&copy)?;
-    Ok(weights?)
+    weights_with(&["llama.pooling_type=1"])
 }
 
 fn text(text: &str) -> EmbedText {
@@ -86,6 +78,8 @@ fn refuses(embedder: &Embedder) -> Result {
     let long = refusal(text(&"word ".repeat(65)), None)?;
     assert!(matches!(long, EmbedError::TooLong { text: 1, limit: 64 }));
     assert!(long.to_string().contains("64"));
+    let longer = refusal(text(&"word ".repeat(1_000_000)), None)?;
+    assert!(matches!(longer, EmbedError::TooLong { text: 1, limit: 64 }));
     let empty = refusal(text(""), None)?;
     assert!(matches!(empty, EmbedError::Empty { text: 1 }));
     let unknown = refusal(EmbedText::Tokens(vec![Token(i32::MAX)]), None)?;

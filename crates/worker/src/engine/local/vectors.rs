@@ -50,6 +50,7 @@ fn refusal(error: EmbedError, max_queue: usize) -> Error {
         EmbedError::Busy => Error::QueueFull { max_queue },
         EmbedError::Empty { text }
         | EmbedError::TooLong { text, .. }
+        | EmbedError::Unbroken { text, .. }
         | EmbedError::UnknownToken { text } => unsupported(format!("input[{text}]")),
         EmbedError::Dimensions { .. } => unsupported("dimensions".to_owned()),
         EmbedError::Stopped => Error::ShuttingDown,
