@@ -144,7 +144,7 @@ impl Admission {
         })?;
         let permit = Permit {
             _running: Counted::new(gauge!(metrics::RUNNING, "engine" => self.engine.clone())),
-            // A turn may be given before the slot of the turn before it is back.
+            // An engine may turn to the next before it is done with the one before.
             _slot: self.slots.clone().try_acquire_owned().ok(),
             _place: place.place,
         };

@@ -6,6 +6,9 @@ pub enum EmbedError {
     /// Too many requests wait already.
     #[error("the embedder is busy")]
     Busy,
+    /// The request waited as long as one may.
+    #[error("the request waited too long for its turn")]
+    Expired,
     /// A text has no tokens.
     #[error("text {text} is empty")]
     Empty {
@@ -49,10 +52,10 @@ pub enum EmbedError {
     /// The embedder was dropped.
     #[error("the embedder has stopped")]
     Stopped,
-    /// llama.cpp cannot decode a batch.
+    /// llama.cpp cannot decode a batch. Why is in a log line.
     #[error("llama.cpp cannot decode")]
-    Decode(#[from] llama_cpp_2::DecodeError),
-    /// The batch or its vectors are not as they should be.
+    Decode,
+    /// The embedder failed in a way it does not expect.
     #[error("the embedder failed")]
     Internal,
 }

@@ -18,6 +18,7 @@ use fathom_proto::engines::EngineLoad;
 use fathom_proto::inference::{
     EmbedRequest, Embeddings, GenerateRequest, RequestContext, Sampling, TokenStream,
 };
+use futures::TryFutureExt;
 use tokio::task::spawn_blocking;
 
 use crate::admission::{Admission, JobEnd, Limits, Place};
@@ -78,6 +79,7 @@ impl Local {
                 context_length,
                 threads,
                 max_waiting,
+                max_wait: config.max_queue_age,
             };
             Compute::Vectors(Arc::new(Embedder::start(weights.clone(), options)?))
         } else {
@@ -229,10 +231,22 @@ impl Engine for Local {
             return Err(Error::NoEmbeddings { model });
         };
         extra::harmless(request.extra.as_ref())?;
+        vectors::check(&request, self.weights.info().embedding_length)?;
         let place = self.admission.enter()?;
-        let vectors = vectors::vectors(embedder.clone(), request, self.config.max_queue);
-        let admitted = self.admission.admit_when(place, context.deadline, vectors);
-        Ok(admitted.await?.0)
+        let embedder = embedder.clone();
+        // The place goes along: as many requests are read at a time as there are places.
+        let submitted = spawn_blocking(move || {
+            let submitted = vectors::submit(&embedder, &context.tenant, request);
+            (place, submitted)
+        });
+        let (place, submitted) = submitted.await?;
+        let refusal = |error| vectors::refusal(error, &self.config);
+        let started = submitted.map_err(refusal)?.started().map_err(refusal);
+        let (embedding, _permit) = self
+            .admission
+            .admit_when(place, context.deadline, started)
+            .await?;
+        vectors::answer(embedding).await.map_err(refusal)
     }
 }
 
