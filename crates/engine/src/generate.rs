@@ -26,6 +26,8 @@ pub(crate) struct Generator {
     completion_tokens: u32,
     /// Most tokens to generate.
     budget: u32,
+    /// The caller's, for as long as the text is not complete.
+    _held: Option<Box<dyn Send>>,
 }
 
 struct Echo {
@@ -63,6 +65,7 @@ impl Generator {
             budget: job
                 .max_tokens
                 .min(context_length.saturating_sub(prompt_tokens)),
+            _held: job.held.take(),
         }
     }
 

@@ -28,6 +28,9 @@ pub struct Job {
     /// Control tokens whose text is part of the generated text, such as those
     /// that mark thoughts and calls; other control tokens have none.
     pub visible_controls: Arc<[Token]>,
+    /// What its caller has given it for as long as it runs or waits: dropped when it ends, its
+    /// events read or not.
+    pub held: Option<Box<dyn Send>>,
 }
 
 /// What happens to a job, in this order: one `Started`, any number of `Text`,

@@ -14,6 +14,8 @@
 //!   - `backend`: the process-wide llama.cpp backend and its log lines
 //!   - `inspect`: what a file is, without its tensors
 //!   - `prompt`: text, chats and gaps to tokens
+//!   - `tokenizer`: keeps llama.cpp's from overlong texts and from overflowing
+//!     its stack
 //!   - `template`: the model's own Jinja chat template
 //!   - `control`: keeps control-token text of callers from being interpreted
 //!   - `constraint`: what an answer must be, as a grammar
@@ -60,6 +62,7 @@ mod scheduler;
 mod stop;
 mod template;
 mod text;
+mod tokenizer;
 mod utf8;
 mod weights;
 

@@ -101,9 +101,11 @@ impl Workers {
         self.insert(&mut table, worker, Instant::now())
     }
 
-    /// Takes a worker out; what it runs goes on.
-    pub fn deregister(&self, worker: &WorkerId) {
-        if self.table().remove(worker) {
+    /// Takes a worker out, unless another incarnation of it was announced since; what it runs goes
+    /// on.
+    pub fn deregister(&self, worker: &WorkerId, incarnation: u64) {
+        let mut table = self.table();
+        if table.is_incarnation(worker, incarnation) && table.remove(worker) {
             tracing::info!(worker.id = %worker, "worker left");
         }
     }

@@ -105,8 +105,12 @@ impl Registry for Router {
         Ok(self.workers.register(announcement)?)
     }
 
-    async fn deregister(&self, worker: &WorkerId) -> Result<(), fathom_proto::Error> {
-        self.workers.deregister(worker);
+    async fn deregister(
+        &self,
+        worker: &WorkerId,
+        incarnation: u64,
+    ) -> Result<(), fathom_proto::Error> {
+        self.workers.deregister(worker, incarnation);
         Ok(())
     }
 }

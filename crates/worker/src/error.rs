@@ -1,5 +1,6 @@
 //! What can go wrong in the worker, by situation.
 
+use std::fmt;
 use std::time::Duration;
 
 use fathom_engine::{EngineError, LoadError, PromptError};
@@ -29,7 +30,7 @@ pub enum Error {
         /// The name asked for.
         model: ModelId,
         /// Tokens of the prompt.
-        prompt_tokens: u32,
+        prompt_tokens: PromptTokens,
         /// Most tokens of prompt and answer together.
         limit: u32,
         /// What the table of models allows.
@@ -120,6 +121,9 @@ pub enum Error {
     /// Another server was asked, and did not answer as it should.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    /// The operating system has no thread to read a prompt on.
+    #[error("the worker cannot read the prompt")]
+    Tokenizer(#[source] std::io::Error),
     /// A thread of the worker panicked.
     #[error("a task of the worker failed")]
     Task(#[from] tokio::task::JoinError),
@@ -141,6 +145,24 @@ pub enum Error {
     /// The default weights are not there and cannot be fetched.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// How long a prompt is that is too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PromptTokens {
+    /// It has so many tokens.
+    Counted(u32),
+    /// It has so many bytes that it has at least so many tokens, and was not read.
+    AtLeast(u32),
+}
+
+impl fmt::Display for PromptTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Counted(tokens) => write!(f, "{tokens}"),
+            Self::AtLeast(tokens) => write!(f, "at least {tokens}"),
+        }
+    }
 }
 
 /// When to come again if the queue is full.
@@ -166,9 +188,11 @@ impl Error {
             Self::Engine(_) | Self::Panicked => ErrorCode::WorkerFailed,
             Self::Simulated { code, .. } => *code,
             Self::Upstream(error) => error.code(),
-            Self::Task(_) | Self::Engines { .. } | Self::Load { .. } | Self::Store(_) => {
-                ErrorCode::Internal
-            }
+            Self::Tokenizer(_)
+            | Self::Task(_)
+            | Self::Engines { .. }
+            | Self::Load { .. }
+            | Self::Store(_) => ErrorCode::Internal,
         }
     }
 

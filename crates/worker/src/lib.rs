@@ -38,5 +38,5 @@ pub use config::{
     SimFaultKind, UpstreamConfig,
 };
 pub use engine::upstream::{Failure as UpstreamFailure, Reply as UpstreamReply, UpstreamError};
-pub use error::Error;
+pub use error::{Error, PromptTokens};
 pub use worker::Worker;

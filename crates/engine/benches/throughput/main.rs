@@ -187,6 +187,7 @@ fn job(prompt: &[Token], max_tokens: u32) -> Job {
         echo: false,
         constraint: None,
         visible_controls: Arc::default(),
+        held: None,
     }
 }
 

@@ -122,6 +122,7 @@ impl Cycles {
             echo: false,
             constraint: None,
             visible_controls: Arc::default(),
+            held: None,
         };
         let (outbox, generation) = Outbox::open(LIMIT)?;
         let generator = Generator::new(&self.model, &mut job, 256);

@@ -100,6 +100,7 @@ pub(crate) fn job_of(prompt: Vec<Token>, max_tokens: u32) -> Result<Job> {
         echo: false,
         constraint: None,
         visible_controls: Arc::default(),
+        held: None,
     })
 }
 

@@ -14,5 +14,6 @@ mod python;
 mod random;
 mod sampling;
 mod schemas;
+mod tokenizer;
 mod tools;
 mod weights;

@@ -51,6 +51,12 @@ impl Table {
         self.workers.contains_key(worker)
     }
 
+    /// Whether this incarnation of a worker is the one that is known; 0 is any.
+    pub fn is_incarnation(&self, worker: &WorkerId, incarnation: u64) -> bool {
+        let known = self.workers.get(worker);
+        incarnation == 0 || known.is_some_and(|known| known.announcement.incarnation == incarnation)
+    }
+
     /// Renews the lease and the load of a worker that otherwise says what it said before; false
     /// if there is none.
     pub fn renew(&mut self, announcement: &Announcement, expires: Option<Instant>) -> bool {
@@ -214,13 +220,20 @@ impl Table {
 fn same_but_load(known: &Announcement, said: &Announcement) -> bool {
     let Announcement {
         worker,
+        incarnation,
         endpoint,
         zone,
         version,
         models,
     } = known;
-    let same = (worker, endpoint, zone, version)
-        == (&said.worker, &said.endpoint, &said.zone, &said.version);
+    let same = (worker, incarnation, endpoint, zone, version)
+        == (
+            &said.worker,
+            &said.incarnation,
+            &said.endpoint,
+            &said.zone,
+            &said.version,
+        );
     same && models.len() == said.models.len()
         && models.iter().zip(&said.models).all(|(known, said)| {
             (&known.model, &known.deployment) == (&said.model, &said.deployment)

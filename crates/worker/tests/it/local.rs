@@ -1,3 +1,4 @@
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use fathom_worker::{EngineConfig, LocalConfig, Worker};
 use futures::StreamExt;
 use tokio::sync::MutexGuard;
 
-use crate::harness::{answer, chat, context, request, start, start_local};
+use crate::harness::{answer, chat, context, request, start, start_local, start_local_with};
 
 #[tokio::test]
 async fn temperature_zero_says_the_same_twice_with_exact_usage() {
@@ -99,6 +100,34 @@ async fn a_prompt_too_long_is_told_both_limits() {
 }
 
 #[tokio::test]
+async fn a_prompt_that_fits_no_context_is_refused_unread_as_any_that_is_too_long() {
+    let (worker, _turn) = start_local().await;
+    let error = worker
+        .generate(chat(&"river ".repeat(500_000)), context())
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(error.code, ErrorCode::ContextLengthExceeded);
+    assert_eq!(error.param.as_deref(), Some("messages"));
+    for part in ["has at least ", "takes at most 8192"] {
+        assert!(error.message.contains(part), "{part}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_prompt_that_never_breaks_is_told_to() {
+    let (worker, _turn) = start_local().await;
+    let error = worker
+        .generate(chat(&"a".repeat(300_000)), context())
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(error.code, ErrorCode::InvalidRequest);
+    assert_eq!(error.param.as_deref(), Some("messages"));
+    assert!(error.message.contains("262144"), "{error}");
+}
+
+#[tokio::test]
 async fn prompts_that_cannot_be_read_are_invalid() {
     let (worker, _turn) = start_local().await;
     for ids in [vec![], vec![1, u32::MAX], vec![1, 1_000_000]] {
@@ -132,6 +161,31 @@ async fn dropping_the_stream_frees_the_engine_for_the_next() {
         "{:?}",
         dropped.elapsed()
     );
+}
+
+/// A caller who does not read, and holds on to the stream, takes nobody's place.
+#[tokio::test]
+async fn an_answer_that_is_complete_gives_its_place_back_unread() {
+    let (worker, _turn) = start_local_with(LocalConfig {
+        slots: NonZeroUsize::MIN,
+        max_queue: 1,
+        ..LocalConfig::default()
+    })
+    .await;
+    let asked = GenerateRequest {
+        max_tokens: Some(3),
+        ..chat("Name three rivers.")
+    };
+    let unread = worker.generate(asked.clone(), context()).await.unwrap();
+    // With one slot, its turn comes when the one before is complete.
+    let next = worker.generate(asked.clone(), context()).await.unwrap();
+    assert_eq!(answer(&worker, asked).await.usage.completion_tokens, 3);
+    let load = worker.load();
+    assert_eq!((load.running, load.queued), (0, 0));
+    for stream in [unread, next] {
+        let events: Vec<_> = stream.collect().await;
+        assert!(matches!(events.last(), Some(Ok(Event::Finished { .. }))));
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use fathom_proto::inference::{
 use futures::{StreamExt, stream};
 
 use crate::Error;
-use crate::admission::Permit;
+use crate::admission::StreamEnd;
 
 /// An answer on its way.
 pub(super) struct Answer {
@@ -35,16 +35,16 @@ impl Answer {
         }
     }
 
-    /// The events from `started` on; the permit goes with them.
+    /// The events from `started` on; `end` goes with them.
     pub fn stream(
         mut self,
         started: EngineEvent,
         generation: Generation,
-        permit: Permit,
+        end: StreamEnd,
     ) -> TokenStream {
         let events = stream::iter([Ok(started)]).chain(generation);
         Box::pin(events.flat_map(move |event| {
-            let _held = &permit;
+            let _held = &end;
             stream::iter(match event {
                 Ok(event) => self.read(event).into_iter().map(Ok).collect(),
                 Err(error) => vec![Err(Error::from(error).into())],
