@@ -5,7 +5,7 @@ use std::time::Duration;
 use fathom_kit::net::ListenAddress;
 use serde::{Deserialize, Serialize};
 
-use crate::RetryConfig;
+use crate::{BalanceConfig, BreakerConfig, RetryConfig};
 
 /// `[router]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,6 +28,13 @@ pub struct Config {
     /// once.
     #[serde(with = "humantime_serde")]
     pub wait_for_worker: Duration,
+    /// Where this router runs, for example an availability zone: workers of the same zone come
+    /// first. Absent: any worker is as near.
+    pub zone: Option<String>,
+    /// How a worker is chosen.
+    pub balance: BalanceConfig,
+    /// When a worker that fails is not asked for a while.
+    pub breaker: BreakerConfig,
     /// How requests that fail before their first token are tried again.
     pub retry: RetryConfig,
 }
@@ -41,6 +48,9 @@ impl Default for Config {
             lease: Duration::from_secs(10),
             max_workers: 10_000,
             wait_for_worker: Duration::from_secs(10),
+            zone: None,
+            balance: BalanceConfig::default(),
+            breaker: BreakerConfig::default(),
             retry: RetryConfig::default(),
         }
     }

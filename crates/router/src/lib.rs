@@ -10,11 +10,13 @@
 //! - [`Config`] (`config`): the table `[router]`
 //! - `models`: the rows of the model table, kept in memory
 //! - `choice`: what a request is answered with
-//! - `registry`: the workers that are up, their leases and connections
-//!   - `connection`: one worker, and how many streams it runs
+//! - `registry`: the workers that are up, their leases, and the choice of one for a request
+//!   - `balance` ([`BalanceConfig`]): the policies of that choice
+//!   - `affinity`: beginnings of prompts, and which workers have seen them
+//!   - `connection`: one worker; `engine`: what one of its engines has to do
+//!   - `breaker` ([`BreakerConfig`]): whether a worker that failed may be asked
 //!   - `place`, `outcome`: a place on a worker for one attempt, and how it ended
-//! - `dispatch`: sends a request to the least loaded worker
-//!   - `balance`: which one that is
+//! - `dispatch`: sends a request to a worker
 //!   - `attempts`: the workers that it is tried on
 //!   - `retry` ([`RetryConfig`]): whether and when it is tried again
 //!   - `retried`: the stream of a generation that may begin again
@@ -22,12 +24,15 @@
 //! - `catalog`: the models with what serves them now
 //! - [`Error`] (`error`), `metrics`
 
+mod affinity;
 mod balance;
+mod breaker;
 mod catalog;
 mod choice;
 mod config;
 mod connection;
 mod dispatch;
+mod engine;
 mod error;
 pub mod metrics;
 mod models;
@@ -37,6 +42,8 @@ mod registry;
 mod router;
 mod settled;
 
+pub use balance::{BalanceConfig, Policy};
+pub use breaker::BreakerConfig;
 pub use config::Config;
 pub use dispatch::RetryConfig;
 pub use error::Error;

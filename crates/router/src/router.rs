@@ -51,6 +51,9 @@ impl Router {
                 ticks.tick().await;
                 self.workers.sweep();
                 self.models.refresh().await;
+                let models = &self.models;
+                self.workers
+                    .measure(|target| models.context_length(target).is_some());
             }
         };
         tokio::select! {
