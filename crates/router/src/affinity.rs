@@ -96,7 +96,9 @@ mod tests {
     use super::*;
 
     fn text(length: usize) -> String {
-        (0..length).map(|at| char::from(b'a' + (at % 23) as u8)).collect()
+        (0..length)
+            .map(|at| char::from(b'a' + (at % 23) as u8))
+            .collect()
     }
 
     #[test]

@@ -174,7 +174,7 @@ impl Breaker {
 
     fn fails(&self) -> bool {
         if self.window.volume() < self.config.min_volume {
-            return self.consecutive >= self.config.consecutive;
+            return self.consecutive >= self.config.consecutive.get();
         }
         self.window.surely_above(self.config.error_rate)
     }

@@ -91,9 +91,15 @@ impl Connection {
     /// # Errors
     /// When it may be asked instead.
     pub fn admit(&self, now: Instant) -> Result<Pass, Duration> {
-        let pass = self.state().breaker.admit(now)?;
+        let mut state = self.state();
+        let before = state.breaker.recovered();
+        let pass = state.breaker.admit(now)?;
+        let recovered = state.breaker.recovered() != before;
+        drop(state);
         if pass.is_probe() {
             transition("half_open");
+        } else if recovered {
+            self.note(Change::Closed);
         }
         Ok(pass)
     }
@@ -107,22 +113,24 @@ impl Connection {
 
     /// Counts how a request ended.
     pub fn settle(&self, pass: Pass, outcome: Outcome, now: Instant) {
-        let change = self
-            .state()
-            .breaker
-            .settle(pass, outcome.verdict(), now);
+        let change = self.state().breaker.settle(pass, outcome.verdict(), now);
+        if let Some(change) = change {
+            self.note(change);
+        }
+    }
+
+    fn note(&self, change: Change) {
         let worker = &self.worker;
         match change {
-            Some(Change::Opened(delay)) => {
+            Change::Opened(delay) => {
                 transition("open");
                 let delay_ms = delay.as_millis();
                 tracing::warn!(worker.id = %worker, delay_ms, "worker fails; it is not asked");
             }
-            Some(Change::Closed) => {
+            Change::Closed => {
                 transition("closed");
                 tracing::info!(worker.id = %worker, "worker works again");
             }
-            None => {}
         }
     }
 

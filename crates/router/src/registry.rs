@@ -4,7 +4,7 @@ mod pool;
 mod pools;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -169,6 +169,17 @@ impl Workers {
         since + self.wait_for_worker
     }
 
+    /// How long a worker counts as up after it said so.
+    pub fn lease(&self) -> Duration {
+        self.lease
+    }
+
+    /// Whether another worker than this one said that it serves at `endpoint`.
+    pub fn registers_itself(&self, endpoint: &Endpoint, worker: &WorkerId) -> bool {
+        let endpoint = endpoint.to_string();
+        self.table().at(&endpoint).is_some_and(|at| at != worker)
+    }
+
     /// How requests that failed are tried again.
     pub fn retry(&self) -> RetryConfig {
         self.retry
@@ -179,7 +190,9 @@ impl Workers {
     pub fn deployment(&self, model: &ModelId) -> Option<Deployment> {
         let now = Instant::now();
         let pool = self.pools.get(model)?;
-        let live = pool.members().filter(|member| member.connection.is_live(now));
+        let live = pool
+            .members()
+            .filter(|member| member.connection.is_live(now));
         let deployments = live.map(|member| &*member.engine.deployment);
         deployments
             .min_by_key(|deployment| deployment.context_length)

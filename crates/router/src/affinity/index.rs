@@ -55,7 +55,10 @@ impl Index {
             return Seen::new();
         };
         let share = known as f64 / ask.prefixes.len() as f64;
-        let holders = shard.get(ask.prefixes[longest] ^ salt).into_iter().flatten();
+        let holders = shard
+            .get(ask.prefixes[longest] ^ salt)
+            .into_iter()
+            .flatten();
         holders
             .filter(|&holder| holder != NOBODY)
             .map(|holder| (holder, share))
@@ -158,7 +161,10 @@ mod tests {
         let (chat, acme, other) = ("chat".into(), "acme".into(), "other".into());
         index.note(&ask(&chat, &acme, &[1, 2, 3]), 7);
         index.note(&ask(&chat, &acme, &[1, 4]), 8);
-        assert_eq!(index.find(&ask(&chat, &acme, &[1, 2, 5, 6]))[..], [(7, 0.5)]);
+        assert_eq!(
+            index.find(&ask(&chat, &acme, &[1, 2, 5, 6]))[..],
+            [(7, 0.5)]
+        );
         let both = index.find(&ask(&chat, &acme, &[1]));
         assert_eq!(both[..], [(8, 1.0), (7, 1.0)]);
         assert!(index.find(&ask(&chat, &other, &[1, 2, 3])).is_empty());

@@ -202,7 +202,9 @@ impl Search<'_, '_> {
     }
 
     fn walk(&mut self, length: usize) -> Walk {
-        if self.config.policy.takes_turns() {
+        let policy = self.config.policy;
+        // Where all are looked at, equals take turns.
+        if policy.takes_turns() || length <= policy.looks_at() {
             Walk::in_turn(length, self.turn)
         } else {
             Walk::at_random(length, self.rng)

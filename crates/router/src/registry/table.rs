@@ -70,9 +70,9 @@ impl Table {
     /// if there is none, or it was out of reach.
     pub fn renew(&mut self, announcement: &Announcement, expires: Option<Instant>) -> bool {
         let known = self.workers.get_mut(&announcement.worker);
-        let Some(worker) = known.filter(|known| {
-            known.reachable && same_but_load(&known.announcement, announcement)
-        }) else {
+        let Some(worker) = known
+            .filter(|known| known.reachable && same_but_load(&known.announcement, announcement))
+        else {
             return false;
         };
         worker.connection.lease(expires);
@@ -86,6 +86,14 @@ impl Table {
     pub fn connection(&self, announcement: &Announcement) -> Option<Arc<Connection>> {
         let known = self.workers.get(&announcement.worker)?;
         (known.announcement.endpoint == announcement.endpoint).then(|| known.connection.clone())
+    }
+
+    /// The leased worker at `endpoint`.
+    pub fn at(&self, endpoint: &str) -> Option<&WorkerId> {
+        let mut workers = self.workers.iter();
+        let at =
+            workers.find(|(_, worker)| worker.leased && worker.announcement.endpoint == endpoint);
+        at.map(|(id, _)| id)
     }
 
     /// Adds a worker in place of the one with its id, and of one that had its address before.
@@ -117,9 +125,14 @@ impl Table {
             };
             self.pools.put(&served.model, before_connection, member);
         }
-        for ServedModel { model, .. } in before.iter().flat_map(|before| &before.announcement.models)
+        for ServedModel { model, .. } in
+            before.iter().flat_map(|before| &before.announcement.models)
         {
-            if !worker.announcement.models.iter().any(|now| now.model == *model)
+            if !worker
+                .announcement
+                .models
+                .iter()
+                .any(|now| now.model == *model)
                 && let Some(connection) = before_connection
             {
                 self.take(model, connection);
@@ -208,12 +221,7 @@ impl Table {
         if !by.leased {
             return;
         }
-        let endpoint = &by.announcement.endpoint;
-        let before = self
-            .workers
-            .iter()
-            .find(|(_, worker)| worker.leased && worker.announcement.endpoint == *endpoint);
-        if let Some(id) = before.map(|(id, _)| id.clone()) {
+        if let Some(id) = self.at(&by.announcement.endpoint).cloned() {
             self.remove(&id);
         }
     }

@@ -40,6 +40,11 @@ impl Inference for Nothing {
     }
 }
 
+/// A worker that generates nothing.
+pub(crate) fn nothing() -> Arc<dyn Inference> {
+    Arc::new(Nothing)
+}
+
 fn workers(max_workers: usize) -> Workers {
     let config = Config {
         lease: LEASE,

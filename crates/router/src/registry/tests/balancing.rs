@@ -93,14 +93,18 @@ impl Fleet {
         for worker in 0..workers {
             let id = format!("{zone}{worker}");
             self.workers.deregister(&id.as_str().into());
-            self.announced.retain(|_, announced| announced.worker.as_str() != id);
+            self.announced
+                .retain(|_, announced| announced.worker.as_str() != id);
         }
     }
 
     /// Heartbeats, each with what runs at that moment.
     fn say(&mut self) {
         for (number, announced) in &mut self.announced {
-            let streams = self.running.iter().filter(|running| running.number == *number);
+            let streams = self
+                .running
+                .iter()
+                .filter(|running| running.number == *number);
             announced.models[0].load.running = u32::try_from(streams.count()).unwrap();
             self.workers.register(announced.clone()).unwrap();
         }
@@ -190,7 +194,11 @@ impl Fleet {
 /// OVER-6: a zone that refuses at once has nothing to do, and must not get more for that.
 #[tokio::test(start_paused = true)]
 async fn over_6_a_zone_that_refuses_is_not_favoured() {
-    for policy in [Policy::PowerOfTwo, Policy::LeastLoad, Policy::PrefixAffinity] {
+    for policy in [
+        Policy::PowerOfTwo,
+        Policy::LeastLoad,
+        Policy::PrefixAffinity,
+    ] {
         let mut fleet = Fleet::new(policy, None).with_zones("abc", 4);
         fleet.odd = Odd::Refuses;
         // Half of what the other two can do.
@@ -252,15 +260,24 @@ async fn zone_3_returning_zones_are_not_flooded() {
     fleet.stop('a', 4);
     fleet.stop('b', 4);
     let most = fleet.run(7, Duration::from_secs(30)).await;
-    assert!(most.values().all(|&most| most as f64 <= 1.2 * slots), "{most:?}");
+    assert!(
+        most.values().all(|&most| most as f64 <= 1.2 * slots),
+        "{most:?}"
+    );
     fleet.start('a', 4);
     fleet.run(7, Duration::from_secs(2)).await;
     let first = fleet.share('a');
     let most = fleet.run(7, Duration::from_secs(60)).await;
-    assert!(most.values().all(|&most| most as f64 <= 1.2 * slots), "{most:?}");
+    assert!(
+        most.values().all(|&most| most as f64 <= 1.2 * slots),
+        "{most:?}"
+    );
     fleet.run(7, Duration::from_secs(30)).await;
     let then = fleet.share('a');
-    assert!(first < 0.35 && then > 0.45, "{first} {then}, seed {SEED:#x}");
+    assert!(
+        first < 0.35 && then > 0.45,
+        "{first} {then}, seed {SEED:#x}"
+    );
     assert_eq!(fleet.nobody, 0);
 }
 
@@ -291,7 +308,10 @@ async fn a_hot_prefix_overloads_nobody() {
         *each.entry(fleet.send(&[1, 2, 3]).unwrap()).or_default() += 1;
     }
     assert_eq!(each.len(), 8, "{each:?}, seed {SEED:#x}");
-    assert!(each.values().all(|&streams| streams <= SLOTS + 1), "{each:?}");
+    assert!(
+        each.values().all(|&streams| streams <= SLOTS + 1),
+        "{each:?}"
+    );
 }
 
 /// Conversations go on where they began.
