@@ -77,7 +77,7 @@ async fn a_failure_before_the_first_token_is_tried_on_another_worker_unnoticed()
         for _ in 0..4 {
             assert_whole(generate(&harness).await.unwrap()).await;
         }
-        assert!(failing.calls() >= 2, "it had its turns");
+        assert!(failing.calls() >= 1, "it had its turns");
         assert_eq!(idle.calls(), 4);
         assert_eq!(begun.elapsed(), Duration::ZERO);
         tokio::time::resume();
