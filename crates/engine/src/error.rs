@@ -141,6 +141,14 @@ pub enum EngineError {
     /// The prompt holds a token that is not of this model's vocabulary.
     #[error("the prompt holds a token outside the vocabulary")]
     UnknownToken,
+    /// A token that the job came with as generated cannot have been.
+    #[error("the generated token {index} is none of this text: {problem}")]
+    Generated {
+        /// Its place in the generated text, from 0.
+        index: usize,
+        /// Why not.
+        problem: &'static str,
+    },
     /// Nothing is to be generated and nothing to be told of the prompt.
     #[error("max_tokens is 0, which only makes sense with echo")]
     NothingToDo,

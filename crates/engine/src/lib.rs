@@ -26,7 +26,8 @@
 //!   - `decode_loop`: takes jobs, steps through them, survives their panics
 //!   - `scheduler`: which jobs run and what each step reads; a pure state machine
 //!   - `model`, `llama`: what reads a batch
-//!   - `generate`: the text of one job
+//!   - `generate`: the text of one job, from its beginning or from tokens that
+//!     another engine generated
 //!   - `sampling`, `logprobs`: how the next token is chosen, how probable it was
 //!   - `load`: what the engine has to do, for its callers
 //!   - `text`: sampled bytes to sendable text, through `utf8` and `stop`
@@ -74,7 +75,7 @@ pub use error::{EngineError, LoadError, PromptError};
 pub use generation::Generation;
 pub use info::{Pooling, WeightsInfo};
 pub use inspect::Inspection;
-pub use job::{Alternative, EngineLoad, Event, FinishReason, Job, TokenLogprob};
+pub use job::{Alternative, EngineLoad, Event, FinishReason, Job, TokenLogprob, Tokens};
 pub use sampling::Sampling;
 pub use stop::{Scan, StopMatcher};
 pub use template::{ChatMessage, TemplateFacts, Tool, ToolCall};

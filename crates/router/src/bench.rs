@@ -59,6 +59,7 @@ impl Fleet {
                 endpoint: format!("unix:{number}"),
                 zone: None,
                 version: "1".into(),
+                incarnation: 0,
                 models: vec![served],
             };
             fleet

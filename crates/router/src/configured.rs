@@ -100,6 +100,7 @@ fn announcement(
         endpoint: configured.endpoint.to_string(),
         zone: configured.zone.clone(),
         version: String::new(),
+        incarnation: 0,
         models: models.collect(),
     }
 }

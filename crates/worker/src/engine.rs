@@ -51,7 +51,7 @@ pub(crate) trait Engine: Send + Sync {
 
 /// Most tokens that an answer to a prompt of `prompt_tokens` may have: what the request asks
 /// for or its defaults say, cut to what its context leaves. [`Error::ContextLength`], which names
-/// `param`, if it leaves nothing.
+/// `param`, if it leaves nothing; [`Error::Generated`] if there are more of them already.
 fn answer_budget(
     request: &GenerateRequest,
     param: &'static str,
@@ -65,7 +65,14 @@ fn answer_budget(
         return Err(too_long(request, param, counted, deployment));
     }
     let wanted = request.max_tokens.or(request.defaults.max_tokens);
-    Ok(wanted.map_or(room, |wanted| wanted.min(room)))
+    let budget = wanted.map_or(room, |wanted| wanted.min(room));
+    if request.generated.len() > budget as usize {
+        let generated = request.generated.len();
+        return Err(Error::Generated {
+            problem: format!("it holds {generated} tokens, and the answer may have {budget}"),
+        });
+    }
+    Ok(budget)
 }
 
 /// The error of a prompt that leaves no room for an answer.

@@ -46,6 +46,12 @@ pub enum Error {
     /// A token id that the weights do not know.
     #[error("the prompt holds a token id outside the model's vocabulary")]
     UnknownToken,
+    /// Tokens that another worker is said to have generated cannot be of this answer.
+    #[error("`generated` cannot be gone on from: {problem}")]
+    Generated {
+        /// Why not.
+        problem: String,
+    },
     /// The prompt cannot be turned into tokens.
     #[error("{source}")]
     Prompt {
@@ -177,6 +183,7 @@ impl Error {
             Self::ContextLength { .. } => ErrorCode::ContextLengthExceeded,
             Self::EmptyPrompt
             | Self::UnknownToken
+            | Self::Generated { .. }
             | Self::Prompt { .. }
             | Self::NoEmbeddings { .. }
             | Self::Unsupported { .. }
@@ -205,6 +212,7 @@ impl Error {
             | Self::Sampling { parameter: param }
             | Self::LoadRequest { field: param, .. } => Some(param),
             Self::EmptyPrompt | Self::UnknownToken => Some("prompt"),
+            Self::Generated { .. } => Some("generated"),
             Self::Upstream(error) => error.param(),
             _ => None,
         }
@@ -247,6 +255,9 @@ impl From<EngineError> for Error {
             EngineError::EmptyPrompt => Self::EmptyPrompt,
             EngineError::UnknownToken => Self::UnknownToken,
             EngineError::InvalidSampling { parameter } => Self::Sampling { parameter },
+            error @ EngineError::Generated { .. } => Self::Generated {
+                problem: error.to_string(),
+            },
             EngineError::Stalled => Self::NotRead,
             EngineError::Stopped => Self::ShuttingDown,
             error => Self::Engine(error),

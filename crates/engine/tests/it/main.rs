@@ -2,6 +2,7 @@
 
 mod batching;
 mod constraint;
+mod continuation;
 mod embedder;
 mod generation;
 mod harness;

@@ -1,6 +1,7 @@
 //! Weights in this process, through llama.cpp.
 
 mod answer;
+mod call_ids;
 mod prompt;
 mod vectors;
 
@@ -10,8 +11,8 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use fathom_engine::{
-    Embedder, EmbedderOptions, EngineError, EngineOptions, Event as EngineEvent, Job, LoadError,
-    PromptError, Sampling as EngineSampling, Token, Weights,
+    Embedder, EmbedderOptions, EngineError, EngineOptions, Event as EngineEvent, Generation, Job,
+    LoadError, PromptError, Sampling as EngineSampling, Token, Weights,
 };
 use fathom_proto::catalog::Deployment;
 use fathom_proto::engines::EngineLoad;
@@ -38,7 +39,7 @@ pub(crate) struct Local {
 
 /// What the weights are for.
 enum Compute {
-    Text(fathom_engine::Engine),
+    Text(Arc<fathom_engine::Engine>),
     Vectors(Arc<Embedder>),
 }
 
@@ -94,7 +95,8 @@ impl Local {
                 max_wait: config.max_queue_age,
                 ..defaults
             };
-            Compute::Text(fathom_engine::Engine::start(weights.clone(), options)?)
+            let engine = fathom_engine::Engine::start(weights.clone(), options)?;
+            Compute::Text(Arc::new(engine))
         };
         Ok(Self {
             weights: weights.for_context(context_length),
@@ -194,10 +196,12 @@ impl Engine for Local {
         let (place, prepared) = self.prepare(place, &request).await?;
         let tokens = prepared.tokens.len();
         let max_tokens = answer_budget(&request, param(&request.prompt), tokens, &self.deployment)?;
+        let told = request.generated.len();
         let ended = JobEnd::new();
         let stream_end = ended.stream();
         let job = Job {
             prompt: prepared.tokens,
+            generated: tokens_of(request.generated)?,
             partition: context.tenant.as_str().into(),
             max_tokens,
             sampling: sampling(request.sampling, request.defaults),
@@ -208,7 +212,8 @@ impl Engine for Local {
             visible_controls: prepared.controls,
             held: Some(Box::new(ended)),
         };
-        let mut generation = engine.submit(job).map_err(|error| self.refusal(error))?;
+        let (place, submitted) = submit(engine, place, job).await?;
+        let mut generation = submitted.map_err(|error| self.refusal(error))?;
         let started = async {
             match generation.next().await {
                 Some(Ok(event)) => Ok(event),
@@ -221,7 +226,8 @@ impl Engine for Local {
             .admit_when(place, context.deadline, started)
             .await?;
         stream_end.share(permit);
-        Ok(Answer::new(prepared.style).stream(started, generation, stream_end))
+        Ok(Answer::new(prepared.style, &context.request_id, told)
+            .stream(started, generation, stream_end))
     }
 
     async fn embed(
@@ -251,6 +257,26 @@ impl Engine for Local {
             .await?;
         vectors::answer(embedding).await.map_err(refusal)
     }
+}
+
+/// Hands a job to the engine; aside where there is much to do before. The place goes along.
+async fn submit(
+    engine: &Arc<fathom_engine::Engine>,
+    place: Place,
+    job: Job,
+) -> Result<(Place, Result<Generation, EngineError>), Error> {
+    if job.generated.is_empty() {
+        return Ok((place, engine.submit(job)));
+    }
+    let engine = engine.clone();
+    Ok(spawn_blocking(move || (place, engine.submit(job))).await?)
+}
+
+fn tokens_of(ids: Vec<u32>) -> Result<Vec<Token>, Error> {
+    let ids = ids.into_iter().map(|id| i32::try_from(id).map(Token));
+    ids.collect::<Result<_, _>>().map_err(|_| Error::Generated {
+        problem: "it holds a token id outside the model's vocabulary".to_owned(),
+    })
 }
 
 fn sampling(sampling: Sampling, defaults: Defaults) -> EngineSampling {
