@@ -69,10 +69,24 @@ impl Constraint {
         self.0.compute_mask_or_eos().map_err(|_| too_hard())
     }
 
+    /// Notes that `token`, which was not chosen here, came next, if it may; whether it may.
+    pub(crate) fn admit(&mut self, token: Token) -> Result<bool, EngineError> {
+        if self.is_complete() {
+            return Ok(false);
+        }
+        let taken = self.0.try_consume_tokens(&[token.0.cast_unsigned()]);
+        taken.map(|taken| taken == 1).map_err(|_| too_hard())
+    }
+
+    /// Whether nothing but the end may come next.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.0.is_stopped()
+    }
+
     /// Notes that `token`, an allowed one, came next.
     pub(crate) fn accept(&mut self, token: Token) -> Result<(), EngineError> {
         // A matcher that has stopped takes nothing more, not even what it asked for.
-        if self.0.is_stopped() {
+        if self.is_complete() {
             return Ok(());
         }
         self.0

@@ -95,7 +95,7 @@ impl<'a> Shield<'a> {
             segments.push(Segment::Literal(literal));
             segments.push(Segment::Template(text));
         }
-        segments.retain(|segment| !segment.is_empty());
+        segments.retain(|segment| !segment.text().is_empty());
         segments
     }
 
@@ -108,10 +108,10 @@ impl<'a> Shield<'a> {
     }
 }
 
-impl Segment<'_> {
-    fn is_empty(&self) -> bool {
+impl<'a> Segment<'a> {
+    pub(crate) fn text(&self) -> &'a str {
         match self {
-            Self::Template(text) | Self::Literal(text) => text.is_empty(),
+            Self::Template(text) | Self::Literal(text) => text,
         }
     }
 }

@@ -128,6 +128,9 @@ impl<M: Model> DecodeLoop<M> {
     }
 
     fn submit(&mut self, task: Task) {
+        if let Some(reason) = task.generator.complete() {
+            return self.finish_unread(task, reason);
+        }
         let job = self.scheduler.submit(task.request);
         let active = Active {
             generator: task.generator,
@@ -136,6 +139,23 @@ impl<M: Model> DecodeLoop<M> {
             paused: false,
         };
         self.jobs.insert(job, active);
+    }
+
+    /// Ends a job that came with all of its text: it takes no slot.
+    fn finish_unread(&mut self, task: Task, reason: FinishReason) {
+        let Task {
+            mut generator,
+            mut outbox,
+            seat,
+            ..
+        } = task;
+        generator.start(0, &mut outbox);
+        let finished = generator.finish(reason, &mut outbox);
+        self.leaving.push(Leaving {
+            outbox,
+            finished,
+            seat,
+        });
     }
 
     /// Ends jobs whose receiver is gone or stalled; pauses those whose receiver

@@ -2,28 +2,41 @@
 
 mod batch;
 mod error;
+mod steps;
+mod turns;
 
 use std::num::NonZeroUsize;
-use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::{LoadError, Token, Weights};
-use batch::Vectorizer;
+use crate::load::LoadCounts;
+use crate::{LoadError, PromptError, Token, Weights};
+use batch::Llama;
 pub use error::EmbedError;
+use steps::{Steps, Vectorizer};
+use turns::Task;
 
 /// Turns texts into vectors with weights that are made for it.
 ///
-/// Requests are served one after the other. Dropping it waits for the one that
-/// runs.
+/// One request is computed at a time, a step of up to 32 texts; then it is the
+/// next partition's turn. Dropping it ends all requests with
+/// [`EmbedError::Stopped`] and waits for the step that is made.
 pub struct Embedder {
     weights: Weights,
     options: EmbedderOptions,
+    load: LoadCounts,
     /// Present until dropped.
     tasks: Option<SyncSender<Task>>,
     thread: Option<JoinHandle<()>>,
 }
+
+/// Requests between a caller and the thread, which takes all of them before
+/// each step.
+const TASKS: usize = 1024;
 
 /// How an embedder works.
 #[derive(Debug, Clone)]
@@ -32,8 +45,10 @@ pub struct EmbedderOptions {
     pub context_length: u32,
     /// Threads that llama.cpp computes with.
     pub threads: NonZeroUsize,
-    /// Requests that may wait; further ones are refused.
+    /// Requests that may wait beside one that runs; further ones are refused.
     pub max_waiting: usize,
+    /// How long a request may wait for its first turn before it is refused.
+    pub max_wait: Duration,
 }
 
 /// A text to turn into a vector.
@@ -49,17 +64,36 @@ pub enum EmbedText {
 
 /// Texts that become vectors. Dropping it cancels what has not begun.
 pub struct Embedding {
+    /// Absent once that is known.
+    started: Option<oneshot::Receiver<()>>,
     vectors: oneshot::Receiver<Result<Vec<Vec<f32>>, EmbedError>>,
     dimensions: usize,
     tokens: u32,
 }
 
 impl Embedding {
+    /// Waits until the first of the texts have their turn.
+    ///
+    /// # Errors
+    ///
+    /// [`EmbedError::Expired`] or [`EmbedError::Stopped`].
+    pub async fn started(mut self) -> Result<Self, EmbedError> {
+        if let Some(started) = self.started.take()
+            && started.await.is_err()
+        {
+            let outcome = self.vectors.await;
+            return Err(outcome.map_or(EmbedError::Stopped, |vectors| {
+                vectors.err().unwrap_or(EmbedError::Internal)
+            }));
+        }
+        Ok(self)
+    }
+
     /// Waits for the vectors.
     ///
     /// # Errors
     ///
-    /// An [`EmbedError`] of the computation.
+    /// An [`EmbedError`] of the wait or the computation.
     pub async fn vectors(self) -> Result<Vectors, EmbedError> {
         let mut vectors = self.vectors.await.map_err(|_| EmbedError::Stopped)??;
         for vector in &mut vectors {
@@ -84,11 +118,6 @@ pub struct Vectors {
     pub tokens: u32,
 }
 
-struct Task {
-    texts: Vec<Vec<Token>>,
-    answer: oneshot::Sender<Result<Vec<Vec<f32>>, EmbedError>>,
-}
-
 impl Embedder {
     /// Starts the thread and waits until it is ready.
     ///
@@ -107,25 +136,30 @@ impl Embedder {
                 trained: info.context_length,
             });
         }
-        let (tasks, queue) = mpsc::sync_channel(options.max_waiting);
+        let (tasks, queue) = mpsc::sync_channel(TASKS);
         let (ready, readiness) = mpsc::sync_channel(1);
         let thread = thread::Builder::new()
             .name("fathom-embedder".into())
             .spawn({
                 let (weights, options) = (weights.clone(), options.clone());
-                move || match Vectorizer::open(&weights, &options) {
-                    Ok(vectorizer) => {
+                move || {
+                    let llama = Llama {
+                        weights: &weights,
+                        options: &options,
+                    };
+                    let opened = llama.open().map(|context| {
                         let _ = ready.send(Ok(()));
-                        serve(vectorizer, &queue);
-                    }
-                    Err(error) => {
+                        Steps::new(llama, context, options.max_wait).run(&queue);
+                    });
+                    if let Err(error) = opened {
                         let _ = ready.send(Err(error));
                     }
                 }
             })?;
         readiness.recv().map_err(|_| LoadError::Interrupted)??;
         Ok(Self {
-            weights,
+            weights: weights.for_context(options.context_length),
+            load: LoadCounts::new(1, options.max_waiting, 0),
             options,
             tasks: Some(tasks),
             thread: Some(thread),
@@ -135,6 +169,7 @@ impl Embedder {
     /// Hands `texts` to the thread, to become vectors of `dimensions` numbers,
     /// or as many as the model has. Fewer are the first of the model's own,
     /// brought to length 1 again: of use for models that are trained for it.
+    /// Partitions take turns.
     ///
     /// Blocks for milliseconds when texts are long, as they are tokenized.
     ///
@@ -144,6 +179,7 @@ impl Embedder {
     /// wait already.
     pub fn submit(
         &self,
+        partition: &str,
         texts: &[EmbedText],
         dimensions: Option<u32>,
     ) -> Result<Embedding, EmbedError> {
@@ -154,15 +190,25 @@ impl Embedder {
         }
         let texts = self.tokens(texts)?;
         let tokens = texts.iter().map(Vec::len).sum::<usize>();
-        let (answer, vectors) = oneshot::channel();
         let tasks = self.tasks.as_ref().ok_or(EmbedError::Stopped)?;
-        tasks
-            .try_send(Task { texts, answer })
-            .map_err(|error| match error {
-                TrySendError::Full(_) => EmbedError::Busy,
-                TrySendError::Disconnected(_) => EmbedError::Stopped,
-            })?;
+        let seat = self.load.seat().ok_or(EmbedError::Busy)?;
+        let (begin, started) = oneshot::channel();
+        let (answer, vectors) = oneshot::channel();
+        let task = Task {
+            partition: Arc::from(partition),
+            vectors: Vec::with_capacity(texts.len()),
+            texts,
+            submitted: Instant::now(),
+            started: Some(begin),
+            answer,
+            seat,
+        };
+        tasks.try_send(task).map_err(|error| match error {
+            TrySendError::Full(_) => EmbedError::Busy,
+            TrySendError::Disconnected(_) => EmbedError::Stopped,
+        })?;
         Ok(Embedding {
+            started: Some(started),
             vectors,
             dimensions: wanted as usize,
             tokens: u32::try_from(tokens).unwrap_or(u32::MAX),
@@ -171,19 +217,22 @@ impl Embedder {
 
     /// The tokens of `texts`, with those that the model wants around them.
     fn tokens(&self, texts: &[EmbedText]) -> Result<Vec<Vec<Token>>, EmbedError> {
-        let vocab = self.weights.vocab();
-        let vocabulary = 0..vocab.n_tokens();
+        let vocabulary = 0..self.weights.vocab().n_tokens();
         let limit = self.options.context_length;
+        let encode = |text: &str| {
+            self.weights.check_length(text.len())?;
+            self.weights.encode(text, true, false)
+        };
         let tokens = |(text, index): (&EmbedText, usize)| {
-            let tokens: Vec<_> = match text {
-                // No text of this many bytes has few enough tokens.
-                EmbedText::Text(text) if text.len() > LONGEST => {
-                    return Err(EmbedError::TooLong { text: index, limit });
-                }
-                EmbedText::Text(text) => {
-                    let tokens = vocab.tokenize(text.as_bytes(), true, false);
-                    tokens.iter().map(|token| Token(token.0)).collect()
-                }
+            let tokens = match text {
+                EmbedText::Text(text) => encode(text).map_err(|error| match error {
+                    PromptError::TooLong { .. } => EmbedError::TooLong { text: index, limit },
+                    PromptError::Unbroken { limit } => EmbedError::Unbroken { text: index, limit },
+                    error => {
+                        tracing::error!(%error, "a text cannot be tokenized");
+                        EmbedError::Internal
+                    }
+                })?,
                 EmbedText::Tokens(tokens) => tokens.clone(),
             };
             if tokens.is_empty() {
@@ -201,9 +250,6 @@ impl Embedder {
     }
 }
 
-/// Bytes of a text that is surely too long.
-const LONGEST: usize = 16 * 1024 * 1024;
-
 impl Drop for Embedder {
     fn drop(&mut self) {
         self.tasks = None;
@@ -211,14 +257,6 @@ impl Drop for Embedder {
             // A panic of the thread is in its log line already.
             let _ = thread.join();
         }
-    }
-}
-
-fn serve(mut vectorizer: Vectorizer<'_>, queue: &Receiver<Task>) {
-    while let Ok(Task { texts, answer }) = queue.recv() {
-        let vectors = vectorizer.vectors(&texts, &|| answer.is_closed());
-        // Nobody is to be told when the receiver is gone.
-        let _ = answer.send(vectors);
     }
 }
 

@@ -29,7 +29,8 @@ use crate::{EngineError, EngineLoad, Generation, Job, LoadError, Token, Weights}
 /// At temperature 0, or with a seed, the same jobs one after the other on an
 /// engine just started give the same texts. llama.cpp promises no more: how it
 /// rounds depends on where a text lies in the KV cache, how its prompt was cut
-/// into chunks, how much of it was cached, and what else is in a batch. Log
+/// into chunks, how much of it was cached, and what else is in a batch; tokens
+/// that a job comes with as generated are read as its prompt is. Log
 /// probabilities then differ by some hundredths with quantized weights, so a
 /// text may take another turn where two tokens are nearly as probable.
 pub struct Engine {
@@ -163,7 +164,8 @@ impl Engine {
         })
     }
 
-    /// Hands `job` to the decode thread without waiting.
+    /// Hands `job` to the decode thread without waiting. Where the job comes
+    /// with generated tokens, it computes what follows from them before that.
     ///
     /// # Errors
     ///
@@ -178,11 +180,14 @@ impl Engine {
             options: &self.options,
         };
         let (outbox, generation) = Outbox::open(self.options.stall_limit)?;
-        let generator = Generator::new(&model, &mut job, self.options.context_length);
+        let generator = Generator::new(&model, &mut job, self.options.context_length)?;
+        let echoes = job.echo && job.generated.is_empty();
+        let mut tokens = job.prompt;
+        tokens.append(&mut job.generated);
         let request = Request {
             partition: job.partition,
-            prompt: job.prompt,
-            every_logits: job.echo && job.logprobs.is_some(),
+            prompt: tokens,
+            every_logits: echoes && job.logprobs.is_some(),
             submitted: Instant::now(),
         };
         let task = Task {

@@ -96,9 +96,26 @@ pub enum PromptError {
         /// The template's line, 0 when unknown.
         line: usize,
     },
-    /// The text has more bytes than llama.cpp can count.
-    #[error("the text is too long to tokenize")]
-    TooLong,
+    /// The text has more tokens than the context, or more bytes than llama.cpp
+    /// can count. Its tokens were not made.
+    #[error("the text is too long: it has at least {tokens} tokens")]
+    TooLong {
+        /// Tokens that so many bytes have at least.
+        tokens: usize,
+    },
+    /// The text goes on for too long without any white space, or has too much
+    /// of it in one place.
+    #[error(
+        "the text has more than {limit} characters in one place without white space between them, \
+         or of white space; break it up"
+    )]
+    Unbroken {
+        /// Most such characters.
+        limit: usize,
+    },
+    /// The operating system has no thread to tokenize a text on.
+    #[error("cannot start a thread to tokenize on")]
+    Thread(#[from] io::Error),
 }
 
 /// Why a job was not taken, or ended before it finished.
@@ -124,6 +141,14 @@ pub enum EngineError {
     /// The prompt holds a token that is not of this model's vocabulary.
     #[error("the prompt holds a token outside the vocabulary")]
     UnknownToken,
+    /// A token that the job came with as generated cannot have been.
+    #[error("the generated token {index} is none of this text: {problem}")]
+    Generated {
+        /// Its place in the generated text, from 0.
+        index: usize,
+        /// Why not.
+        problem: &'static str,
+    },
     /// Nothing is to be generated and nothing to be told of the prompt.
     #[error("max_tokens is 0, which only makes sense with echo")]
     NothingToDo,

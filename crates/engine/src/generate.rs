@@ -9,7 +9,7 @@ use crate::model::Model;
 use crate::outbox::Outbox;
 use crate::sampling::Sampler;
 use crate::text::TextStream;
-use crate::{EngineError, Event, FinishReason, Job, Token, TokenLogprob};
+use crate::{EngineError, Event, FinishReason, Job, Token, TokenLogprob, Tokens};
 
 /// Generates the text of one job, a token at a time.
 pub(crate) struct Generator {
@@ -26,6 +26,12 @@ pub(crate) struct Generator {
     completion_tokens: u32,
     /// Most tokens to generate.
     budget: u32,
+    /// What the tokens that the job came with gave.
+    replayed: Vec<Event>,
+    /// Why the text ends with these tokens, if it does.
+    complete: Option<FinishReason>,
+    /// The caller's, for as long as the text is not complete.
+    _held: Option<Box<dyn Send>>,
 }
 
 struct Echo {
@@ -43,10 +49,18 @@ pub(crate) enum Next {
 
 impl Generator {
     /// A generator for `job`, in a context of so many tokens. Takes out of the
-    /// job what it needs, but leaves the prompt.
-    pub(crate) fn new(model: &impl Model, job: &mut Job, context_length: u32) -> Self {
+    /// job what it needs, but leaves the prompt and the generated tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Generated`] for generated tokens that cannot be of this text.
+    pub(crate) fn new(
+        model: &impl Model,
+        job: &mut Job,
+        context_length: u32,
+    ) -> Result<Self, EngineError> {
         let prompt_tokens = u32::try_from(job.prompt.len()).unwrap_or(u32::MAX);
-        Self {
+        let mut generator = Self {
             sampler: Sampler::new(
                 &job.sampling,
                 job.constraint.take(),
@@ -55,7 +69,7 @@ impl Generator {
             ),
             text: TextStream::new(&job.stop),
             logprobs: job.logprobs,
-            echo: job.echo.then(|| Echo::of(model, job)),
+            echo: (job.echo && job.generated.is_empty()).then(|| Echo::of(model, job)),
             visible_controls: job.visible_controls.clone(),
             prompt_tokens,
             cached_tokens: 0,
@@ -63,15 +77,54 @@ impl Generator {
             budget: job
                 .max_tokens
                 .min(context_length.saturating_sub(prompt_tokens)),
+            replayed: Vec::new(),
+            complete: None,
+            _held: job.held.take(),
+        };
+        generator.replay(model, &job.generated)?;
+        Ok(generator)
+    }
+
+    /// Takes tokens that were generated elsewhere, as if it had sampled them.
+    fn replay(&mut self, model: &impl Model, generated: &[Token]) -> Result<(), EngineError> {
+        for (index, &token) in generated.iter().enumerate() {
+            let problem = if self.complete.is_some() || self.budget == 0 {
+                Some("the text was complete before it")
+            } else if !(0..model.vocabulary()).contains(&token.0) {
+                Some("it is outside the vocabulary")
+            } else if model.ends_text(token) {
+                Some("it is the end of a text")
+            } else if !self.sampler.replay(token)? {
+                Some("the constraint of the text does not allow it")
+            } else {
+                None
+            };
+            if let Some(problem) = problem {
+                return Err(EngineError::Generated { index, problem });
+            }
+            let (event, complete) = self.take(model, token, None);
+            self.replayed.extend(event);
+            self.complete = complete;
         }
+        if self.complete.is_none() && !generated.is_empty() && self.sampler.is_complete() {
+            self.complete = Some(FinishReason::Stop);
+        }
+        Ok(())
+    }
+
+    /// Why the text ends with the tokens that the job came with, if it does.
+    pub(crate) fn complete(&self) -> Option<FinishReason> {
+        self.complete
     }
 
     /// The job has a slot, and so many tokens of its prompt need not be read.
     pub(crate) fn start(&mut self, cached_tokens: usize, outbox: &mut Outbox) {
-        self.cached_tokens = u32::try_from(cached_tokens).unwrap_or(u32::MAX);
+        let cached_tokens = u32::try_from(cached_tokens).unwrap_or(u32::MAX);
+        self.cached_tokens = cached_tokens.min(self.prompt_tokens);
         outbox.send(Event::Started {
             prompt_tokens: self.prompt_tokens,
             cached_tokens: self.cached_tokens,
+            replayed: std::mem::take(&mut self.replayed),
         });
         if self.logprobs.is_none() {
             self.send_echo(outbox);
@@ -102,25 +155,36 @@ impl Generator {
         if model.ends_text(token) {
             return Ok(Next::Finished(FinishReason::Stop));
         }
-        self.completion_tokens += 1;
         let told = self
             .logprobs
             .map(|top| logprob(logits, token, top, |token| model.piece(token)));
-        let piece = match self.visible_controls.contains(&token) {
+        let (event, complete) = self.take(model, token, told);
+        if let Some(event) = event {
+            outbox.send(event);
+        }
+        Ok(complete.map_or(Next::Token(token), Next::Finished))
+    }
+
+    /// Takes the next token of the text; what there is to send, and why the
+    /// text ends with it, if it does.
+    fn take(
+        &mut self,
+        model: &impl Model,
+        token: Token,
+        told: Option<TokenLogprob>,
+    ) -> (Option<Event>, Option<FinishReason>) {
+        self.completion_tokens += 1;
+        let bytes = match self.visible_controls.contains(&token) {
             true => model.control_piece(token),
             false => model.piece(token),
         };
-        let piece = self.text.push(&piece, told);
-        if let Some(event) = piece.event {
-            outbox.send(event);
-        }
-        if piece.stopped {
-            return Ok(Next::Finished(FinishReason::Stop));
-        }
-        if self.completion_tokens == self.budget {
-            return Ok(Next::Finished(FinishReason::Length));
-        }
-        Ok(Next::Token(token))
+        let piece = self.text.push(token, &bytes, told);
+        let complete = if piece.stopped {
+            Some(FinishReason::Stop)
+        } else {
+            (self.completion_tokens == self.budget).then_some(FinishReason::Length)
+        };
+        (piece.event, complete)
     }
 
     /// Ends the text; returns the event that it is finished.
@@ -140,7 +204,7 @@ impl Generator {
         if let Some(Echo { text, logprobs }) = self.echo.take() {
             outbox.send(Event::Text {
                 text,
-                tokens: 0,
+                tokens: Tokens::new(),
                 logprobs,
             });
         }

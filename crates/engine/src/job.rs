@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::{Constraint, Sampling, Token};
 
 /// A text to be generated.
@@ -10,6 +12,9 @@ use crate::{Constraint, Sampling, Token};
 pub struct Job {
     /// The tokens to continue, of the same weights as the engine's.
     pub prompt: Vec<Token>,
+    /// Tokens of its text that another engine of the same weights generated: what follows them is
+    /// generated, and all limits and counts are those of the whole. The prompt is not echoed then.
+    pub generated: Vec<Token>,
     /// Whose job it is: what was computed for one partition is never reused for another, and
     /// partitions that wait take turns.
     pub partition: Arc<str>,
@@ -28,7 +33,13 @@ pub struct Job {
     /// Control tokens whose text is part of the generated text, such as those
     /// that mark thoughts and calls; other control tokens have none.
     pub visible_controls: Arc<[Token]>,
+    /// What its caller has given it for as long as it runs or waits: dropped when it ends, its
+    /// events read or not.
+    pub held: Option<Box<dyn Send>>,
 }
+
+/// Tokens of one piece of text, of which there is mostly one.
+pub type Tokens = SmallVec<[Token; 4]>;
 
 /// What happens to a job, in this order: one `Started`, any number of `Text`,
 /// one `Finished`.
@@ -42,16 +53,19 @@ pub enum Event {
         prompt_tokens: u32,
         /// Those of them that were computed for an earlier job.
         cached_tokens: u32,
+        /// The `Text`s of the tokens that the job came with.
+        replayed: Vec<Event>,
     },
     /// More text.
     Text {
         /// The text; empty only if it carries tokens that have none.
         text: String,
         /// Sampled tokens it stands for, those before it that gave no text yet
-        /// included; 0 for an echoed prompt. All pieces together may have fewer than the job: the
-        /// tokens of a stop string have no text.
-        tokens: u32,
-        /// One for each of these tokens, or of the echoed prompt, if asked for.
+        /// included; none for an echoed prompt. All pieces together may have fewer than the job:
+        /// the tokens of a stop string have no text.
+        tokens: Tokens,
+        /// One for each of these tokens that was sampled here, or of the echoed prompt, if asked
+        /// for.
         logprobs: Vec<TokenLogprob>,
     },
     /// The text is complete.

@@ -14,6 +14,8 @@
 //!   - `backend`: the process-wide llama.cpp backend and its log lines
 //!   - `inspect`: what a file is, without its tensors
 //!   - `prompt`: text, chats and gaps to tokens
+//!   - `tokenizer`: keeps llama.cpp's from overlong texts and from overflowing
+//!     its stack
 //!   - `template`: the model's own Jinja chat template
 //!   - `control`: keeps control-token text of callers from being interpreted
 //!   - `constraint`: what an answer must be, as a grammar
@@ -24,7 +26,8 @@
 //!   - `decode_loop`: takes jobs, steps through them, survives their panics
 //!   - `scheduler`: which jobs run and what each step reads; a pure state machine
 //!   - `model`, `llama`: what reads a batch
-//!   - `generate`: the text of one job
+//!   - `generate`: the text of one job, from its beginning or from tokens that
+//!     another engine generated
 //!   - `sampling`, `logprobs`: how the next token is chosen, how probable it was
 //!   - `load`: what the engine has to do, for its callers
 //!   - `text`: sampled bytes to sendable text, through `utf8` and `stop`
@@ -60,6 +63,7 @@ mod scheduler;
 mod stop;
 mod template;
 mod text;
+mod tokenizer;
 mod utf8;
 mod weights;
 
@@ -71,7 +75,7 @@ pub use error::{EngineError, LoadError, PromptError};
 pub use generation::Generation;
 pub use info::{Pooling, WeightsInfo};
 pub use inspect::Inspection;
-pub use job::{Alternative, EngineLoad, Event, FinishReason, Job, TokenLogprob};
+pub use job::{Alternative, EngineLoad, Event, FinishReason, Job, TokenLogprob, Tokens};
 pub use sampling::Sampling;
 pub use stop::{Scan, StopMatcher};
 pub use template::{ChatMessage, TemplateFacts, Tool, ToolCall};

@@ -117,6 +117,7 @@ mod tests {
     fn event(prompt_tokens: u32) -> Event {
         Event::Started {
             prompt_tokens,
+            replayed: Vec::new(),
             cached_tokens: 0,
         }
     }

@@ -19,10 +19,12 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`PromptError::TooLong`].
+    /// [`PromptError::TooLong`], [`PromptError::Unbroken`] or
+    /// [`PromptError::Thread`].
     pub fn tokenize(&self, text: &str) -> Result<Vec<Token>, PromptError> {
+        self.check_length(text.len())?;
         let mut tokens = self.beginning();
-        self.encode(&Segment::Literal(text), &mut tokens)?;
+        self.add(&Segment::Literal(text), &mut tokens)?;
         Ok(tokens)
     }
 
@@ -30,20 +32,21 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`PromptError::NoInfill`] for a model that cannot, or
-    /// [`PromptError::TooLong`].
+    /// [`PromptError::NoInfill`] for a model that cannot, or as for
+    /// [`Self::tokenize`].
     pub fn render_infill(&self, before: &str, after: &str) -> Result<Vec<Token>, PromptError> {
         let vocab = self.vocab();
         let around = [vocab.fim_pre(), vocab.fim_suf(), vocab.fim_mid()];
         if around.iter().any(|token| token.0 < 0) {
             return Err(PromptError::NoInfill);
         }
+        self.check_length(before.len().saturating_add(after.len()))?;
         let [prefix, suffix, middle] = around.map(|token| Token(token.0));
         let mut tokens = self.beginning();
         tokens.push(prefix);
-        self.encode(&Segment::Literal(before), &mut tokens)?;
+        self.add(&Segment::Literal(before), &mut tokens)?;
         tokens.push(suffix);
-        self.encode(&Segment::Literal(after), &mut tokens)?;
+        self.add(&Segment::Literal(after), &mut tokens)?;
         tokens.push(middle);
         Ok(tokens)
     }
@@ -56,7 +59,7 @@ impl Weights {
     /// # Errors
     ///
     /// A [`PromptError`]: the model has no template, or the template does not
-    /// take these messages or any tools.
+    /// take these messages or any tools; or as for [`Self::tokenize`].
     pub fn render_chat(
         &self,
         messages: &[ChatMessage],
@@ -77,8 +80,11 @@ impl Weights {
         if !bos.is_empty() && rendered.starts_with(&bos) {
             tokens.clear();
         }
-        for segment in shield.segments(&rendered) {
-            self.encode(&segment, &mut tokens)?;
+        let segments = shield.segments(&rendered);
+        let bytes = segments.iter().map(|segment| segment.text().len()).sum();
+        self.check_length(bytes)?;
+        for segment in segments {
+            self.add(&segment, &mut tokens)?;
         }
         Ok(tokens)
     }
@@ -129,17 +135,9 @@ impl Weights {
         wanted.then_some(Token(bos.0)).into_iter().collect()
     }
 
-    fn encode(&self, segment: &Segment<'_>, tokens: &mut Vec<Token>) -> Result<(), PromptError> {
-        let (text, interpret) = match segment {
-            Segment::Template(text) => (text, true),
-            Segment::Literal(text) => (text, false),
-        };
-        // llama.cpp counts bytes in an i32.
-        if i32::try_from(text.len()).is_err() {
-            return Err(PromptError::TooLong);
-        }
-        let encoded = self.vocab().tokenize(text.as_bytes(), false, interpret);
-        tokens.extend(encoded.iter().map(|token| Token(token.0)));
+    fn add(&self, segment: &Segment<'_>, tokens: &mut Vec<Token>) -> Result<(), PromptError> {
+        let interpret = matches!(segment, Segment::Template(_));
+        tokens.append(&mut self.encode(segment.text(), false, interpret)?);
         Ok(())
     }
 }

@@ -146,6 +146,30 @@ impl Sampler {
         Self::Chain(LlamaSampler::chain(chain, true), constraint.map(Box::new))
     }
 
+    /// Notes that `token`, which another sampler of the same text chose, came next, if it may;
+    /// whether it may.
+    pub(crate) fn replay(&mut self, token: Token) -> Result<bool, EngineError> {
+        let Self::Chain(chain, constraint) = self else {
+            return Ok(true);
+        };
+        let admitted = match constraint {
+            Some(constraint) => constraint.admit(token)?,
+            None => true,
+        };
+        if admitted {
+            chain.accept(token.into());
+        }
+        Ok(admitted)
+    }
+
+    /// Whether nothing but the end of the text may come next.
+    pub(crate) fn is_complete(&self) -> bool {
+        match self {
+            Self::Chain(_, Some(constraint)) => constraint.is_complete(),
+            _ => false,
+        }
+    }
+
     /// The next token by `logits`. `candidates` is only memory to work in.
     pub(crate) fn sample(
         &mut self,
@@ -227,6 +251,28 @@ mod tests {
         assert_eq!(sample(&sampling, &logits), Some(1));
         sampling.logit_bias = vec![(Token(3), 2.0), (Token(1), -100.0)];
         assert_eq!(sample(&sampling, &logits), Some(3));
+    }
+
+    #[test]
+    fn what_another_sampler_chose_is_penalized() {
+        let sampling = Sampling {
+            temperature: 0.0,
+            presence_penalty: 2.0,
+            ..Sampling::default()
+        };
+        let mut candidates = LlamaTokenDataArray::new(Vec::new(), false);
+        let logits = [1.0, 4.0, 3.0, 2.5];
+        let mut whole = Sampler::new(&sampling, None, VOCABULARY, 8);
+        let mut draw = |sampler: &mut Sampler| sampler.sample(&logits, &mut candidates).ok();
+        let tokens: Vec<_> = (0..4).filter_map(|_| draw(&mut whole)).collect();
+        assert_eq!(tokens, [1, 2, 3, 1].map(Token));
+        for cut in 0..4 {
+            let mut rest = Sampler::new(&sampling, None, VOCABULARY, 8);
+            for &token in &tokens[..cut] {
+                assert!(matches!(rest.replay(token), Ok(true)));
+            }
+            assert_eq!(draw(&mut rest), Some(tokens[cut]));
+        }
     }
 
     #[test]

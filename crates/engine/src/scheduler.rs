@@ -55,7 +55,7 @@ pub(crate) struct Limits {
 /// A job for the scheduler.
 pub(crate) struct Request {
     pub(crate) partition: Arc<str>,
-    /// Not empty.
+    /// With what was generated of its text elsewhere; not empty.
     pub(crate) prompt: Vec<Token>,
     /// Whether it is to be told what may follow every token of the prompt, not
     /// only the last one.

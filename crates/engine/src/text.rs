@@ -2,7 +2,7 @@
 
 use crate::stop::{Scan, StopMatcher};
 use crate::utf8::Utf8Decoder;
-use crate::{Event, TokenLogprob};
+use crate::{Event, Token, TokenLogprob, Tokens};
 
 /// The text of one job: holds back what may yet become a stop string or a
 /// character.
@@ -10,7 +10,7 @@ pub(crate) struct TextStream {
     utf8: Utf8Decoder,
     stop: StopMatcher,
     /// Sampled since text was last sent.
-    tokens: u32,
+    tokens: Tokens,
     /// Of those tokens, if asked for.
     logprobs: Vec<TokenLogprob>,
 }
@@ -26,15 +26,20 @@ impl TextStream {
         Self {
             utf8: Utf8Decoder::default(),
             stop: StopMatcher::new(stops.iter().cloned()),
-            tokens: 0,
+            tokens: Tokens::new(),
             logprobs: Vec::new(),
         }
     }
 
-    /// Takes the bytes of the next sampled token, and how probable it was if
-    /// that is to be told.
-    pub(crate) fn push(&mut self, bytes: &[u8], logprob: Option<TokenLogprob>) -> Piece {
-        self.tokens += 1;
+    /// Takes the next sampled token, its bytes, and how probable it was if that
+    /// is to be told.
+    pub(crate) fn push(
+        &mut self,
+        token: Token,
+        bytes: &[u8],
+        logprob: Option<TokenLogprob>,
+    ) -> Piece {
+        self.tokens.push(token);
         self.logprobs.extend(logprob);
         let text = self.utf8.push(bytes);
         let (text, stopped) = match self.stop.push(&text) {
@@ -48,7 +53,7 @@ impl TextStream {
         let event = (!text.is_empty()).then(|| self.event(text));
         if stopped {
             // The tokens of a stop string have no text.
-            self.tokens = 0;
+            self.tokens.clear();
             self.logprobs.clear();
         }
         Piece { event, stopped }
@@ -78,9 +83,11 @@ impl TextStream {
 mod tests {
     use super::*;
 
-    fn text(event: Option<Event>) -> Option<(String, u32)> {
+    const A: Token = Token(1);
+
+    fn text(event: Option<Event>) -> Option<(String, usize)> {
         match event {
-            Some(Event::Text { text, tokens, .. }) => Some((text, tokens)),
+            Some(Event::Text { text, tokens, .. }) => Some((text, tokens.len())),
             _ => None,
         }
     }
@@ -89,15 +96,15 @@ mod tests {
     fn a_piece_counts_the_tokens_held_back_before_it() {
         let mut stream = TextStream::new(&["END".to_owned()]);
         assert_eq!(
-            text(stream.push(b"a\xC3", None).event),
+            text(stream.push(A, b"a\xC3", None).event),
             Some(("a".into(), 1))
         );
-        assert_eq!(text(stream.push(b"", None).event), None);
+        assert_eq!(text(stream.push(A, b"", None).event), None);
         assert_eq!(
-            text(stream.push(b"\xA9E", None).event),
+            text(stream.push(A, b"\xA9E", None).event),
             Some(("é".into(), 2))
         );
-        assert_eq!(text(stream.push(b"N\xE2", None).event), None);
+        assert_eq!(text(stream.push(A, b"N\xE2", None).event), None);
         assert_eq!(text(stream.finish()), Some(("EN\u{FFFD}".into(), 1)));
         assert_eq!(text(stream.finish()), None);
     }
@@ -105,8 +112,8 @@ mod tests {
     #[test]
     fn the_stop_string_is_no_part_of_the_text() {
         let mut stream = TextStream::new(&["END".to_owned()]);
-        assert!(!stream.push(b"E", None).stopped);
-        let piece = stream.push(b"ND!\xC3", None);
+        assert!(!stream.push(A, b"E", None).stopped);
+        let piece = stream.push(A, b"ND!\xC3", None);
         assert!(piece.stopped);
         assert_eq!(text(piece.event), None);
         assert_eq!(text(stream.finish()), None);
@@ -128,9 +135,9 @@ mod tests {
             _ => Vec::new(),
         };
         let mut stream = TextStream::new(&["END".to_owned()]);
-        assert!(bytes(stream.push(b"E", told(b'E')).event).is_empty());
-        assert_eq!(bytes(stream.push(b"F", told(b'F')).event), [b'E', b'F']);
-        assert!(bytes(stream.push(b"", told(0)).event).is_empty());
+        assert!(bytes(stream.push(A, b"E", told(b'E')).event).is_empty());
+        assert_eq!(bytes(stream.push(A, b"F", told(b'F')).event), [b'E', b'F']);
+        assert!(bytes(stream.push(A, b"", told(0)).event).is_empty());
         assert_eq!(bytes(stream.finish()), [0]);
     }
 }

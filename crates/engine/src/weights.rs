@@ -16,11 +16,16 @@ use crate::backend::backend;
 use crate::constraint::{Compiler, Marker};
 use crate::control::ControlTexts;
 use crate::template::ChatTemplate;
+use crate::tokenizer::Bounds;
 use crate::{Constraint, ConstraintError, Form, LoadError, WeightsInfo};
 
 /// A loaded GGUF. Clones share the one copy in memory.
 #[derive(Clone)]
-pub struct Weights(Arc<Loaded>);
+pub struct Weights {
+    loaded: Arc<Loaded>,
+    /// Tokens that a prompt has at most; a longer one is not worth reading.
+    context_length: u32,
+}
 
 /// A token of a model's vocabulary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,6 +39,9 @@ struct Loaded {
     info: WeightsInfo,
     template: Option<ChatTemplate>,
     controls: ControlTexts,
+    bounds: Bounds,
+    /// Held while a text is tokenized that needs much stack.
+    deep: Mutex<()>,
     /// Made when it is asked for first.
     compiler: OnceLock<Result<Compiler, ConstraintError>>,
     /// Held while a context is created: llama.cpp may write to the model then.
@@ -74,19 +82,35 @@ impl Weights {
         path: &Path,
         template: Option<ChatTemplate>,
     ) -> Result<Self, LoadError> {
-        Ok(Self(Arc::new(Loaded {
+        let loaded = Loaded {
             info: WeightsInfo::read(&model, path, template.is_some()),
             template,
             controls: ControlTexts::of(&model.vocab())?,
+            bounds: Bounds::of(&model),
+            deep: Mutex::new(()),
             compiler: OnceLock::new(),
             model,
             opening: Mutex::new(()),
-        })))
+        };
+        Ok(Self {
+            loaded: Arc::new(loaded),
+            context_length: u32::MAX,
+        })
+    }
+
+    /// The same weights, for prompts of at most so many tokens: a text that
+    /// surely has more is refused before its tokens are made.
+    #[must_use]
+    pub fn for_context(self, context_length: u32) -> Self {
+        Self {
+            context_length,
+            ..self
+        }
     }
 
     /// What is known about the weights.
     pub fn info(&self) -> &WeightsInfo {
-        &self.0.info
+        &self.loaded.info
     }
 
     /// Compiles what an answer must be. Blocks for up to a second; the first
@@ -96,7 +120,10 @@ impl Weights {
     ///
     /// A [`ConstraintError`] that says which schema cannot be enforced and why.
     pub fn constrain(&self, form: &Form) -> Result<Constraint, ConstraintError> {
-        let compiler = self.0.compiler.get_or_init(|| Compiler::of(&self.0.model));
+        let compiler = self
+            .loaded
+            .compiler
+            .get_or_init(|| Compiler::of(&self.loaded.model));
         let mark = |marker: &str| match self.control(marker) {
             Some(token) => Marker::Control(token.0),
             None => Marker::Plain,
@@ -108,13 +135,25 @@ impl Weights {
     }
 
     pub(crate) fn vocab(&self) -> LlamaVocab<'_> {
-        self.0.model.vocab()
+        self.loaded.model.vocab()
+    }
+
+    pub(crate) fn context_length(&self) -> u32 {
+        self.context_length
+    }
+
+    pub(crate) fn bounds(&self) -> &Bounds {
+        &self.loaded.bounds
+    }
+
+    pub(crate) fn deep(&self) -> &Mutex<()> {
+        &self.loaded.deep
     }
 
     /// Whether the memory of a text can be used again for one that begins like
     /// it: not where the model keeps a state instead of every position.
     pub(crate) fn keeps_every_position(&self) -> bool {
-        !self.0.model.is_recurrent() && !self.0.model.is_hybrid()
+        !self.loaded.model.is_recurrent() && !self.loaded.model.is_hybrid()
     }
 
     pub(crate) fn open_context(
@@ -122,22 +161,22 @@ impl Weights {
         params: LlamaContextParams,
     ) -> Result<LlamaContext<'_>, LoadError> {
         let _opening = self
-            .0
+            .loaded
             .opening
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        self.0
+        self.loaded
             .model
             .new_context(backend()?, params)
             .map_err(|source| LoadError::Context { source })
     }
 
     pub(crate) fn template(&self) -> Option<&ChatTemplate> {
-        self.0.template.as_ref()
+        self.loaded.template.as_ref()
     }
 
     pub(crate) fn controls(&self) -> &ControlTexts {
-        &self.0.controls
+        &self.loaded.controls
     }
 
     /// The control token that reads `text`, if there is one.

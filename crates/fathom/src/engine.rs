@@ -70,7 +70,7 @@ pub async fn run(command: Command, endpoint: &Endpoint) -> anyhow::Result<()> {
                 serves: serves.into_iter().map(ModelId::from).collect(),
                 context_length,
                 slots,
-                };
+            };
             Output { json }.one(&Row::from(engines.load(request).await?))
         }
         Command::Unload { model } => Ok(engines.unload(&model.into()).await?),

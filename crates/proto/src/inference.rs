@@ -90,8 +90,8 @@ pub struct GenerateRequest {
     pub extra: Option<Json>,
     /// Most tokens of prompt and output together; `None`: as many as the weights can do.
     pub context_length: Option<u32>,
-    /// Tokens of this very generation that another worker generated: what follows them is told,
-    /// and counts are those of the whole.
+    /// Tokens of this very generation that another worker generated, from its first delta to the
+    /// last one that was passed on: what follows them is told, and counts are those of the whole.
     pub generated: Vec<u32>,
 }
 

@@ -13,8 +13,9 @@ pub trait Registry: Send + Sync {
     /// Adds a worker or renews its lease; idempotent.
     async fn register(&self, announcement: Announcement) -> Result<Lease, Error>;
 
-    /// Takes a worker out at once; running generations go on.
-    async fn deregister(&self, worker: &WorkerId) -> Result<(), Error>;
+    /// Takes a worker out at once; running generations go on. Changes nothing if the worker was
+    /// announced with another `incarnation` since; 0: whatever was announced.
+    async fn deregister(&self, worker: &WorkerId, incarnation: u64) -> Result<(), Error>;
 }
 
 /// What a worker says of itself.
@@ -22,6 +23,8 @@ pub trait Registry: Send + Sync {
 pub struct Announcement {
     /// The same for the worker's whole life.
     pub worker: WorkerId,
+    /// New whenever it begins to announce itself anew; 0: it does not say.
+    pub incarnation: u64,
     /// Where it serves: `http://HOST:PORT` or `unix:PATH`.
     pub endpoint: String,
     /// Where it runs, for example an availability zone; `None`: it does not say.

@@ -1,5 +1,6 @@
 //! The service itself.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +14,11 @@ use fathom_proto::registry::{Announcement, Lease, Registry};
 use sqlx::AnyPool;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::configured;
 use crate::connection::over_grpc;
 use crate::models::Models;
 use crate::registry::Workers;
-use crate::{Config, Error, catalog, dispatch};
+use crate::{Config, ConfiguredWorker, Error, catalog, dispatch};
 
 /// How often the table of models is read: a change shows after so long at most.
 const REFRESH_MODELS: Duration = Duration::from_secs(2);
@@ -26,6 +28,7 @@ const REFRESH_MODELS: Duration = Duration::from_secs(2);
 pub struct Router {
     models: Arc<Models>,
     workers: Arc<Workers>,
+    configured: Arc<[ConfiguredWorker]>,
 }
 
 impl Router {
@@ -38,10 +41,12 @@ impl Router {
         Ok(Self {
             models: Arc::new(Models::load(pool).await?),
             workers: Arc::new(Workers::new(config, Box::new(over_grpc))),
+            configured: config.workers.clone().into(),
         })
     }
 
-    /// Reads changes of the table of models and takes out workers whose lease is over, until
+    /// Reads changes of the table of models, asks the workers of the configuration what they
+    /// serve, and takes out workers whose lease is over, until
     /// draining begins. Run it as a task of its own.
     pub async fn keep_current(self, shutdown: Shutdown) {
         let mut ticks = interval(REFRESH_MODELS);
@@ -51,10 +56,18 @@ impl Router {
                 ticks.tick().await;
                 self.workers.sweep();
                 self.models.refresh().await;
+                let models = &self.models;
+                self.workers
+                    .measure(|target| models.context_length(target).is_some());
             }
+        };
+        let ask = async {
+            configured::keep_asking(&self.workers, &self.configured).await;
+            pending::<()>().await;
         };
         tokio::select! {
             () = refresh => {}
+            () = ask => {}
             () = shutdown.draining() => {}
         }
     }
@@ -105,8 +118,12 @@ impl Registry for Router {
         Ok(self.workers.register(announcement)?)
     }
 
-    async fn deregister(&self, worker: &WorkerId) -> Result<(), fathom_proto::Error> {
-        self.workers.deregister(worker);
+    async fn deregister(
+        &self,
+        worker: &WorkerId,
+        incarnation: u64,
+    ) -> Result<(), fathom_proto::Error> {
+        self.workers.deregister(worker, incarnation);
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! How many requests run at a time, how many wait, and for how long. First come, first served.
 
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,7 @@ use fathom_proto::engines::EngineLoad;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
+pub(crate) use crate::admission::shared::{JobEnd, StreamEnd};
 use crate::{Error, metrics};
 
 /// What one engine takes on.
@@ -142,7 +144,7 @@ impl Admission {
         })?;
         let permit = Permit {
             _running: Counted::new(gauge!(metrics::RUNNING, "engine" => self.engine.clone())),
-            // A stream that is complete holds its slot until it is read to the end.
+            // An engine may turn to the next before it is done with the one before.
             _slot: self.slots.clone().try_acquire_owned().ok(),
             _place: place.place,
         };

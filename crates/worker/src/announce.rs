@@ -40,7 +40,7 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from
 pub struct Registration {
     /// What serves.
     pub worker: Worker,
-    /// Who that is; its models are filled in each time it is told.
+    /// Who that is; its incarnation is filled in for each router, its models each time it is told.
     pub announcement: Announcement,
     /// The routers. A host name stands for every address behind it.
     pub routers: Vec<Endpoint>,

@@ -12,7 +12,7 @@ use fathom_proto::inference::{
     EmbedRequest, Embeddings, GenerateRequest, Prompt, RequestContext, TokenStream,
 };
 
-use crate::Error;
+use crate::{Error, PromptTokens};
 
 /// Turns prompts into text.
 #[tonic::async_trait]
@@ -51,32 +51,52 @@ pub(crate) trait Engine: Send + Sync {
 
 /// Most tokens that an answer to a prompt of `prompt_tokens` may have: what the request asks
 /// for or its defaults say, cut to what its context leaves. [`Error::ContextLength`], which names
-/// `param`, if it leaves nothing.
+/// `param`, if it leaves nothing; [`Error::Generated`] if there are more of them already.
 fn answer_budget(
     request: &GenerateRequest,
     param: &'static str,
     prompt_tokens: usize,
     deployment: &Deployment,
 ) -> Result<u32, Error> {
-    let registry = request.context_length;
-    let limit = registry.map_or(deployment.context_length, |registry| {
-        registry.min(deployment.context_length)
-    });
     let prompt_tokens = u32::try_from(prompt_tokens).unwrap_or(u32::MAX);
-    let room = limit.saturating_sub(prompt_tokens);
+    let room = limit(request, deployment).saturating_sub(prompt_tokens);
     if room == 0 {
-        return Err(Error::ContextLength {
-            param,
-            model: request.model.clone(),
-            prompt_tokens,
-            limit,
-            registry,
-            weights: deployment.weights.clone(),
-            weights_context: deployment.context_length,
-        });
+        let counted = PromptTokens::Counted(prompt_tokens);
+        return Err(too_long(request, param, counted, deployment));
     }
     let wanted = request.max_tokens.or(request.defaults.max_tokens);
-    Ok(wanted.map_or(room, |wanted| wanted.min(room)))
+    let budget = wanted.map_or(room, |wanted| wanted.min(room));
+    if request.generated.len() > budget as usize {
+        let generated = request.generated.len();
+        return Err(Error::Generated {
+            problem: format!("it holds {generated} tokens, and the answer may have {budget}"),
+        });
+    }
+    Ok(budget)
+}
+
+/// The error of a prompt that leaves no room for an answer.
+fn too_long(
+    request: &GenerateRequest,
+    param: &'static str,
+    prompt_tokens: PromptTokens,
+    deployment: &Deployment,
+) -> Error {
+    Error::ContextLength {
+        param,
+        model: request.model.clone(),
+        prompt_tokens,
+        limit: limit(request, deployment),
+        registry: request.context_length,
+        weights: deployment.weights.clone(),
+        weights_context: deployment.context_length,
+    }
+}
+
+/// Most tokens of prompt and answer together.
+fn limit(request: &GenerateRequest, deployment: &Deployment) -> u32 {
+    let registry = request.context_length.unwrap_or(u32::MAX);
+    registry.min(deployment.context_length)
 }
 
 /// The request field that a prompt comes from.

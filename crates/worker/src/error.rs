@@ -1,5 +1,6 @@
 //! What can go wrong in the worker, by situation.
 
+use std::fmt;
 use std::time::Duration;
 
 use fathom_engine::{EngineError, LoadError, PromptError};
@@ -29,7 +30,7 @@ pub enum Error {
         /// The name asked for.
         model: ModelId,
         /// Tokens of the prompt.
-        prompt_tokens: u32,
+        prompt_tokens: PromptTokens,
         /// Most tokens of prompt and answer together.
         limit: u32,
         /// What the table of models allows.
@@ -45,6 +46,12 @@ pub enum Error {
     /// A token id that the weights do not know.
     #[error("the prompt holds a token id outside the model's vocabulary")]
     UnknownToken,
+    /// Tokens that another worker is said to have generated cannot be of this answer.
+    #[error("`generated` cannot be gone on from: {problem}")]
+    Generated {
+        /// Why not.
+        problem: String,
+    },
     /// The prompt cannot be turned into tokens.
     #[error("{source}")]
     Prompt {
@@ -120,6 +127,9 @@ pub enum Error {
     /// Another server was asked, and did not answer as it should.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    /// The operating system has no thread to read a prompt on.
+    #[error("the worker cannot read the prompt")]
+    Tokenizer(#[source] std::io::Error),
     /// A thread of the worker panicked.
     #[error("a task of the worker failed")]
     Task(#[from] tokio::task::JoinError),
@@ -143,6 +153,24 @@ pub enum Error {
     Store(#[from] StoreError),
 }
 
+/// How long a prompt is that is too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PromptTokens {
+    /// It has so many tokens.
+    Counted(u32),
+    /// It has so many bytes that it has at least so many tokens, and was not read.
+    AtLeast(u32),
+}
+
+impl fmt::Display for PromptTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Counted(tokens) => write!(f, "{tokens}"),
+            Self::AtLeast(tokens) => write!(f, "at least {tokens}"),
+        }
+    }
+}
+
 /// When to come again if the queue is full.
 const BUSY_RETRY: Duration = Duration::from_secs(1);
 
@@ -155,6 +183,7 @@ impl Error {
             Self::ContextLength { .. } => ErrorCode::ContextLengthExceeded,
             Self::EmptyPrompt
             | Self::UnknownToken
+            | Self::Generated { .. }
             | Self::Prompt { .. }
             | Self::NoEmbeddings { .. }
             | Self::Unsupported { .. }
@@ -166,9 +195,11 @@ impl Error {
             Self::Engine(_) | Self::Panicked => ErrorCode::WorkerFailed,
             Self::Simulated { code, .. } => *code,
             Self::Upstream(error) => error.code(),
-            Self::Task(_) | Self::Engines { .. } | Self::Load { .. } | Self::Store(_) => {
-                ErrorCode::Internal
-            }
+            Self::Tokenizer(_)
+            | Self::Task(_)
+            | Self::Engines { .. }
+            | Self::Load { .. }
+            | Self::Store(_) => ErrorCode::Internal,
         }
     }
 
@@ -181,6 +212,7 @@ impl Error {
             | Self::Sampling { parameter: param }
             | Self::LoadRequest { field: param, .. } => Some(param),
             Self::EmptyPrompt | Self::UnknownToken => Some("prompt"),
+            Self::Generated { .. } => Some("generated"),
             Self::Upstream(error) => error.param(),
             _ => None,
         }
@@ -223,6 +255,9 @@ impl From<EngineError> for Error {
             EngineError::EmptyPrompt => Self::EmptyPrompt,
             EngineError::UnknownToken => Self::UnknownToken,
             EngineError::InvalidSampling { parameter } => Self::Sampling { parameter },
+            error @ EngineError::Generated { .. } => Self::Generated {
+                problem: error.to_string(),
+            },
             EngineError::Stalled => Self::NotRead,
             EngineError::Stopped => Self::ShuttingDown,
             error => Self::Engine(error),

@@ -39,5 +39,5 @@ pub use config::{
 };
 pub use engine::sim::sim_script;
 pub use engine::upstream::{Failure as UpstreamFailure, Reply as UpstreamReply, UpstreamError};
-pub use error::Error;
+pub use error::{Error, PromptTokens};
 pub use worker::Worker;

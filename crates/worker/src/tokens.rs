@@ -18,15 +18,15 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    /// Of a request to `model`.
-    pub fn of(model: &ModelId) -> Self {
+    /// Of a request to `model`, of which another worker has generated so many tokens.
+    pub fn of(model: &ModelId, generated: usize) -> Self {
         let of =
             |kind| counter!(metrics::TOKENS_TOTAL, "model" => model.to_string(), "kind" => kind);
         Self {
             prompt: of("prompt"),
             prompt_tokens: 0,
             completion: of("completion"),
-            completion_tokens: 0,
+            completion_tokens: u32::try_from(generated).unwrap_or(u32::MAX),
         }
     }
 
@@ -100,11 +100,12 @@ mod tests {
         }
     }
 
-    /// What the metric says after `events` of one request: prompt, completion.
-    fn counted(events: &[Event]) -> [u64; 2] {
+    /// What the metric says after `events` of one request, of which `begun` tokens were generated
+    /// elsewhere: prompt, completion.
+    fn counted(events: &[Event], begun: usize) -> [u64; 2] {
         let recorder = PrometheusBuilder::new().build_recorder();
         ::metrics::with_local_recorder(&recorder, || {
-            let mut tokens = Tokens::of(&"m".into());
+            let mut tokens = Tokens::of(&"m".into(), begun);
             events.iter().for_each(|event| tokens.count(event));
         });
         let text = recorder.handle().render();
@@ -118,15 +119,21 @@ mod tests {
     #[test]
     fn what_is_told_at_the_end_alone_counts_and_nothing_counts_twice() {
         let upstream = [started(0), piece(), piece(), finished(7, 5)];
-        assert_eq!(counted(&upstream), [7, 5]);
+        assert_eq!(counted(&upstream, 0), [7, 5]);
         let estimated = [started(9), piece(), finished(7, 5)];
-        assert_eq!(counted(&estimated), [7, 5]);
+        assert_eq!(counted(&estimated, 0), [7, 5]);
         let local = [started(7), piece(), piece(), finished(7, 2)];
-        assert_eq!(counted(&local), [7, 2]);
+        assert_eq!(counted(&local, 0), [7, 2]);
     }
 
     #[test]
     fn a_text_that_is_given_up_counts_as_far_as_it_came() {
-        assert_eq!(counted(&[started(7), piece()]), [7, 1]);
+        assert_eq!(counted(&[started(7), piece()], 0), [7, 1]);
+    }
+
+    #[test]
+    fn what_another_worker_generated_is_not_counted_again() {
+        let rest = [started(7), piece(), finished(7, 5)];
+        assert_eq!(counted(&rest, 4), [7, 1]);
     }
 }

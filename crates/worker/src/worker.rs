@@ -106,14 +106,14 @@ impl Inference for Worker {
     ) -> Result<TokenStream, fathom_proto::Error> {
         let model = request.model.clone();
         let held = self.hold(&model)?;
-        let deadline = context.deadline;
+        let (deadline, generated) = (context.deadline, request.generated.len());
         let expired = self.shutdown.expired_token();
         let events = tokio::select! {
             events = unpanicked(held.engine.generate(request, context)) => events?,
             () = expired.cancelled() => return Err(Error::ShuttingDown.into()),
         };
         let end = Box::pin(end(expired, deadline));
-        let tokens = Tokens::of(&model);
+        let tokens = Tokens::of(&model, generated);
         Ok(Box::pin(Guarded::new(events, held, end, tokens)))
     }
 
@@ -123,7 +123,7 @@ impl Inference for Worker {
         context: RequestContext,
     ) -> Result<Embeddings, fathom_proto::Error> {
         let held = self.hold(&request.model)?;
-        let mut tokens = Tokens::of(&request.model);
+        let mut tokens = Tokens::of(&request.model, 0);
         let end = end(self.shutdown.expired_token(), context.deadline);
         let embeddings = tokio::select! {
             embeddings = unpanicked(held.engine.embed(request, context)) => embeddings?,

@@ -176,6 +176,7 @@ impl Prefixes {
 fn job(prompt: &[Token], max_tokens: u32) -> Job {
     Job {
         prompt: prompt.to_vec(),
+        generated: Vec::new(),
         partition: Arc::from("bench"),
         max_tokens,
         sampling: Sampling {
@@ -187,6 +188,7 @@ fn job(prompt: &[Token], max_tokens: u32) -> Job {
         echo: false,
         constraint: None,
         visible_controls: Arc::default(),
+        held: None,
     }
 }
 
@@ -229,7 +231,7 @@ async fn arrivals(
     let mut arrivals = Vec::new();
     while let Some(event) = generation.next().await.transpose()? {
         if let Event::Text { tokens, .. } = event {
-            arrivals.push((Instant::now(), tokens));
+            arrivals.push((Instant::now(), tokens.len() as u32));
         }
     }
     Ok(arrivals)

@@ -111,6 +111,7 @@ impl Cycles {
     fn submit(&mut self, prompt: Token, max_tokens: u32) -> Result<Generation> {
         let mut job = Job {
             prompt: vec![prompt],
+            generated: Vec::new(),
             partition: "tenant".into(),
             max_tokens,
             sampling: Sampling {
@@ -122,9 +123,10 @@ impl Cycles {
             echo: false,
             constraint: None,
             visible_controls: Arc::default(),
+            held: None,
         };
         let (outbox, generation) = Outbox::open(LIMIT)?;
-        let generator = Generator::new(&self.model, &mut job, 256);
+        let generator = Generator::new(&self.model, &mut job, 256)?;
         let request = Request {
             partition: job.partition,
             prompt: job.prompt,
@@ -283,3 +285,5 @@ fn a_finished_text_is_kept_until_it_is_read() -> Result {
     assert_eq!(cycles.jobs(), (0, 0));
     Ok(())
 }
+
+mod continued;

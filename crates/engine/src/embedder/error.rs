@@ -6,6 +6,9 @@ pub enum EmbedError {
     /// Too many requests wait already.
     #[error("the embedder is busy")]
     Busy,
+    /// The request waited as long as one may.
+    #[error("the request waited too long for its turn")]
+    Expired,
     /// A text has no tokens.
     #[error("text {text} is empty")]
     Empty {
@@ -19,6 +22,18 @@ pub enum EmbedError {
         text: usize,
         /// Most tokens of a text.
         limit: u32,
+    },
+    /// A text goes on for too long without any white space, or has too much of
+    /// it in one place.
+    #[error(
+        "text {text} has more than {limit} characters in one place without white space between \
+         them, or of white space; break it up"
+    )]
+    Unbroken {
+        /// Which text, from 0.
+        text: usize,
+        /// Most such characters.
+        limit: usize,
     },
     /// A text holds a token that is not of this model's vocabulary.
     #[error("text {text} holds a token outside the vocabulary")]
@@ -37,10 +52,10 @@ pub enum EmbedError {
     /// The embedder was dropped.
     #[error("the embedder has stopped")]
     Stopped,
-    /// llama.cpp cannot decode a batch.
+    /// llama.cpp cannot decode a batch. Why is in a log line.
     #[error("llama.cpp cannot decode")]
-    Decode(#[from] llama_cpp_2::DecodeError),
-    /// The batch or its vectors are not as they should be.
+    Decode,
+    /// The embedder failed in a way it does not expect.
     #[error("the embedder failed")]
     Internal,
 }

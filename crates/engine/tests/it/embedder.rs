@@ -1,31 +1,26 @@
 //! Texts to vectors, with weights that are made to look made for it.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use fathom_engine::{
     EmbedError, EmbedText, Embedder, EmbedderOptions, LoadError, Pooling, Token, Weights,
 };
-use serde_json::Value;
 
-use crate::harness::{Result, engine, model_path, weights};
-use crate::python;
+use crate::harness::{Result, engine, weights};
+use crate::python::weights_with;
 
 const OPTIONS: EmbedderOptions = EmbedderOptions {
     context_length: 64,
     threads: NonZeroUsize::MIN,
-    max_waiting: 4,
+    // As many as an operator who wants no limit may write.
+    max_waiting: usize::MAX,
+    max_wait: Duration::from_secs(3600),
 };
 
-/// The test model with the metadata of an embedding model.
+/// The test model with the metadata of an embedding model, which pools by the mean.
 fn embedding_weights() -> Result<Weights> {
-    let name = format!("fathom-embedder-{}.gguf", std::process::id());
-    let copy = std::env::temp_dir().join(name);
-    let paths = [model_path()?, copy.clone()].map(|path| path.to_string_lossy().into_owned());
-    let [model, made] = &paths;
-    python::run("gguf_with_pooling.py", &[model, made], &Value::Null)?;
-    let weights = Weights::load(&copy);
-    std::fs::remove_file(&copy)?;
-    Ok(weights?)
+    weights_with(&["llama.pooling_type=1"])
 }
 
 fn text(text: &str) -> EmbedText {
@@ -51,7 +46,8 @@ async fn vectors_are_near_for_texts_that_mean_the_same() -> Result {
         text("A kitten is sleeping on the couch."),
         text("SELECT id FROM invoices WHERE total > 100;"),
     ];
-    let together = embedder.submit(&texts, None)?.vectors().await?;
+    let together = embedder.submit("tenant", &texts, None)?;
+    let together = together.started().await?.vectors().await?;
     let [cat, kitten, query] = together.vectors.as_slice() else {
         return Err("not three vectors".into());
     };
@@ -60,17 +56,20 @@ async fn vectors_are_near_for_texts_that_mean_the_same() -> Result {
         assert_eq!(vector.len(), 576);
         assert!((dot(vector, vector) - 1.0).abs() < 1e-4);
         let alone = embedder
-            .submit(std::slice::from_ref(alone), None)?
+            .submit("tenant", std::slice::from_ref(alone), None)?
             .vectors()
             .await?;
         assert!(dot(vector, &alone.vectors[0]) > 0.999);
     }
     // More texts than one step takes come in their order.
     let many: Vec<_> = texts.iter().cycle().take(40).cloned().collect();
-    let many = embedder.submit(&many, None)?.vectors().await?;
+    let many = embedder.submit("tenant", &many, None)?.vectors().await?;
     assert!(dot(&many.vectors[39], cat) > 0.999);
 
-    let short = embedder.submit(&texts, Some(64))?.vectors().await?;
+    let short = embedder
+        .submit("tenant", &texts, Some(64))?
+        .vectors()
+        .await?;
     assert_eq!(short.tokens, together.tokens);
     assert_eq!(short.vectors[0].len(), 64);
     assert!((dot(&short.vectors[0], &short.vectors[0]) - 1.0).abs() < 1e-4);
@@ -81,11 +80,16 @@ async fn vectors_are_near_for_texts_that_mean_the_same() -> Result {
 fn refuses(embedder: &Embedder) -> Result {
     let refusal = |input: EmbedText, dimensions| {
         let texts = [text("fine"), input];
-        embedder.submit(&texts, dimensions).err().ok_or("embedded")
+        embedder
+            .submit("tenant", &texts, dimensions)
+            .err()
+            .ok_or("embedded")
     };
     let long = refusal(text(&"word ".repeat(65)), None)?;
     assert!(matches!(long, EmbedError::TooLong { text: 1, limit: 64 }));
     assert!(long.to_string().contains("64"));
+    let longer = refusal(text(&"word ".repeat(1_000_000)), None)?;
+    assert!(matches!(longer, EmbedError::TooLong { text: 1, limit: 64 }));
     let empty = refusal(text(""), None)?;
     assert!(matches!(empty, EmbedError::Empty { text: 1 }));
     let unknown = refusal(EmbedText::Tokens(vec![Token(i32::MAX)]), None)?;

@@ -25,6 +25,10 @@ pub(crate) struct Outcome {
     pub(crate) completion_tokens: u32,
     /// Tokens that the pieces of text stand for.
     pub(crate) text_tokens: u32,
+    /// These tokens.
+    pub(crate) ids: Vec<Token>,
+    /// Text of the tokens that the job came with.
+    pub(crate) replayed: String,
     /// Of the prompt, if echoed, and of the text.
     pub(crate) logprobs: Vec<TokenLogprob>,
 }
@@ -89,6 +93,7 @@ pub(crate) fn job(content: &str, max_tokens: u32) -> Result<Job> {
 pub(crate) fn job_of(prompt: Vec<Token>, max_tokens: u32) -> Result<Job> {
     Ok(Job {
         prompt,
+        generated: Vec::new(),
         partition: "tenant".into(),
         max_tokens,
         sampling: Sampling {
@@ -100,6 +105,7 @@ pub(crate) fn job_of(prompt: Vec<Token>, max_tokens: u32) -> Result<Job> {
         echo: false,
         constraint: None,
         visible_controls: Arc::default(),
+        held: None,
     })
 }
 
@@ -128,21 +134,28 @@ pub(crate) async fn finish(
 ) -> std::result::Result<Outcome, EngineError> {
     let mut text = String::new();
     let mut echo = String::new();
-    let mut text_tokens = 0;
+    let mut ids = Vec::new();
+    let mut replayed_text = String::new();
     let mut all_logprobs = Vec::new();
     while let Some(event) = generation.next().await {
         match event? {
-            Event::Started { .. } => {}
+            Event::Started { replayed, .. } => {
+                for event in replayed {
+                    if let Event::Text { text, .. } = event {
+                        replayed_text.push_str(&text);
+                    }
+                }
+            }
             Event::Text {
                 text: piece,
                 tokens,
                 logprobs,
             } => {
-                match tokens {
-                    0 => echo.push_str(&piece),
-                    _ => text.push_str(&piece),
+                match tokens.is_empty() {
+                    true => echo.push_str(&piece),
+                    false => text.push_str(&piece),
                 }
-                text_tokens += tokens;
+                ids.extend(tokens);
                 all_logprobs.extend(logprobs);
             }
             Event::Finished {
@@ -159,7 +172,9 @@ pub(crate) async fn finish(
                     prompt_tokens,
                     cached_tokens,
                     completion_tokens,
-                    text_tokens,
+                    text_tokens: ids.len() as u32,
+                    ids,
+                    replayed: replayed_text,
                     logprobs: all_logprobs,
                 });
             }

@@ -2,6 +2,7 @@
 
 mod batching;
 mod constraint;
+mod continuation;
 mod embedder;
 mod generation;
 mod harness;
@@ -14,5 +15,6 @@ mod python;
 mod random;
 mod sampling;
 mod schemas;
+mod tokenizer;
 mod tools;
 mod weights;

@@ -53,6 +53,7 @@ pub async fn worker(config: &Config, process: &Process) -> anyhow::Result<(Role,
 pub fn announcement(config: &fathom_worker::Config, endpoint: String) -> Announcement {
     Announcement {
         worker: WorkerId::generate(),
+        incarnation: 0,
         endpoint,
         zone: config.zone.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -68,7 +68,7 @@ impl Registry for InProcess {
         })
     }
 
-    async fn deregister(&self, worker: &WorkerId) -> Result<(), Error> {
-        self.router.deregister(worker).await
+    async fn deregister(&self, worker: &WorkerId, incarnation: u64) -> Result<(), Error> {
+        self.router.deregister(worker, incarnation).await
     }
 }

@@ -17,7 +17,7 @@ const CANCELLED: &str = r#""request.status":499,"request.outcome":"cancelled""#;
 const ONE_SLOT: &str =
     r#"worker.engines=[{kind="local", serves=["deepseek-chat"], threads=1, slots=1}]"#;
 
-/// The promise is 100 ms; the rest is for a machine that compiles at the same time.
+/// The promise is 100 ms and one step; the rest is for a machine that compiles at the same time.
 const FREED: Duration = Duration::from_secs(1);
 
 async fn until(server: &Server, gauge: &str, value: f64, limit: Duration) {
@@ -43,9 +43,10 @@ async fn assert_freed(server: &Server, what: &str) {
         "{what}: counted as free after {counted:?}, next answer after {answered:?}, which takes \
          a free engine {usual:?}"
     );
+    // A busy machine is slow with an engine that is free, too; what was left would take minutes.
     assert!(
-        answered < 2 * FREED,
-        "{what}: next answer after {answered:?}"
+        answered < 2 * FREED + 4 * usual,
+        "{what}: next answer after {answered:?}, of a free engine after {usual:?}"
     );
 }
 

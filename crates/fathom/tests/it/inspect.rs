@@ -61,7 +61,7 @@ async fn a_file_is_what_its_engine_will_be() {
         "8192 tokens",
         "93.9 MiB",
         "22.0 MiB",
-        "for 16384 tokens",
+        "for 32768 tokens of context",
     ] {
         assert!(printed.contains(part), "no `{part}` in: {printed}");
     }

@@ -66,6 +66,7 @@ impl From<Announcement> for pb::RegisterWorkerRequest {
     fn from(announcement: Announcement) -> Self {
         Self {
             worker_id: announcement.worker.to_string(),
+            incarnation: announcement.incarnation,
             endpoint: announcement.endpoint,
             models: announcement
                 .models
@@ -105,6 +106,7 @@ impl TryFrom<pb::RegisterWorkerRequest> for Announcement {
             .collect::<Result<_, Error>>()?;
         Ok(Self {
             worker: message.worker_id.into(),
+            incarnation: message.incarnation,
             endpoint: message.endpoint,
             zone: Some(message.zone).filter(|zone| !zone.is_empty()),
             version: message.version,

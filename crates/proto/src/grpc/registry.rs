@@ -37,9 +37,10 @@ impl Registry for RegistryClient {
             .into())
     }
 
-    async fn deregister(&self, worker: &WorkerId) -> Result<(), Error> {
+    async fn deregister(&self, worker: &WorkerId, incarnation: u64) -> Result<(), Error> {
         let message = pb::DeregisterWorkerRequest {
             worker_id: worker.to_string(),
+            incarnation,
         };
         self.0.clone().deregister_worker(message).await?;
         Ok(())
@@ -70,9 +71,11 @@ impl RegistryService for RegistryServer {
         &self,
         message: Request<pb::DeregisterWorkerRequest>,
     ) -> Result<Response<pb::DeregisterWorkerResponse>, Status> {
-        self.0
-            .deregister(&message.into_inner().worker_id.into())
-            .await?;
+        let pb::DeregisterWorkerRequest {
+            worker_id,
+            incarnation,
+        } = message.into_inner();
+        self.0.deregister(&worker_id.into(), incarnation).await?;
         Ok(Response::new(pb::DeregisterWorkerResponse {}))
     }
 }

@@ -59,7 +59,9 @@ pub type TokenIds = SmallVec<[u32; 4]>;
 pub struct Delta {
     /// What is new.
     pub piece: Piece,
-    /// Generated tokens that the piece stands for.
+    /// Generated tokens that the piece stands for. What one token yields comes at once, and its
+    /// last piece tells the token: a piece with none belongs to the next one that has some, or to
+    /// the end, and goes on only together with it if another worker is to take over.
     pub tokens: u32,
     /// One for each of these tokens, if they were asked for; for an echoed prompt, one for each
     /// of its tokens.

@@ -44,7 +44,7 @@ async fn a_worker_is_gone_after_its_lease_and_back_when_it_registers_again() {
     assert_eq!(chat(&harness).await.deployment, None);
     harness.router.register(announced).await.unwrap();
     assert!(chat(&harness).await.deployment.is_some());
-    harness.router.deregister(&"a".into()).await.unwrap();
+    harness.router.deregister(&"a".into(), 1).await.unwrap();
     assert_eq!(chat(&harness).await.deployment, None);
 }
 

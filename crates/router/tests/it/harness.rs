@@ -181,6 +181,7 @@ pub fn announcement(worker: &str, endpoint: &str, context_length: u32) -> Announ
     };
     Announcement {
         worker: worker.into(),
+        incarnation: 1,
         endpoint: endpoint.into(),
         zone: None,
         version: "1".into(),

@@ -77,7 +77,7 @@ async fn a_failure_before_the_first_token_is_tried_on_another_worker_unnoticed()
         for _ in 0..4 {
             assert_whole(generate(&harness).await.unwrap()).await;
         }
-        assert!(failing.calls() >= 2, "it had its turns");
+        assert!(failing.calls() >= 1, "it had its turns");
         assert_eq!(idle.calls(), 4);
         assert_eq!(begun.elapsed(), Duration::ZERO);
         tokio::time::resume();
@@ -154,7 +154,7 @@ async fn a_worker_that_comes_up_serves_those_who_wait_at_once() {
     let stream = generate(&harness).await.unwrap();
     let mut whole = Box::pin(assert_whole(stream));
     assert!(whole.as_mut().now_or_never().is_none());
-    harness.router.deregister(&"a".into()).await.unwrap();
+    harness.router.deregister(&"a".into(), 1).await.unwrap();
     harness.add("b", &Fake::new(Script::Answer));
     let begun = Instant::now();
     whole.await;

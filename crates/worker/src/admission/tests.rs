@@ -91,6 +91,34 @@ async fn nobody_waits_past_the_deadline() {
     assert_eq!(Instant::now(), deadline);
 }
 
+#[tokio::test]
+async fn a_permit_of_two_holders_ends_with_the_first_of_them() {
+    let admission = admission(1, 0);
+    let (job, stream) = ends();
+    stream.share(admit(&admission).await.unwrap());
+    assert_eq!(admission.load().running, 1);
+    drop(job);
+    assert_eq!(admission.load().running, 0, "nobody reads its events");
+    drop(stream);
+
+    let (job, stream) = ends();
+    stream.share(admit(&admission).await.unwrap());
+    drop(stream);
+    assert_eq!(admission.load().running, 0, "its events are not wanted");
+    drop(job);
+
+    let (job, stream) = ends();
+    drop(job);
+    stream.share(admit(&admission).await.unwrap());
+    assert_eq!(admission.load().running, 0, "it ended before it was heard");
+}
+
+fn ends() -> (JobEnd, StreamEnd) {
+    let job = JobEnd::new();
+    let stream = job.stream();
+    (job, stream)
+}
+
 #[test]
 fn absurd_limits_are_cut_to_what_can_be_counted() {
     let admission = admission(usize::MAX, usize::MAX);

@@ -1,5 +1,7 @@
 //! Announces to one router.
 
+use std::hash::{BuildHasher, RandomState};
+
 use fathom_kit::net::Endpoint;
 use fathom_kit::shutdown::Shutdown;
 use fathom_proto::registry::{Announcement, Lease, Registry};
@@ -16,6 +18,9 @@ pub(super) struct Announcer<'a> {
     registration: &'a Registration,
     changes: watch::Receiver<Serving>,
     router: Endpoint,
+    /// Unlike that of any other announcer, so that none of them deregisters what another one
+    /// registered.
+    incarnation: u64,
     /// `None`: nothing is known yet.
     registered: Option<bool>,
 }
@@ -26,6 +31,8 @@ impl<'a> Announcer<'a> {
             registration,
             changes: registration.worker.changes(),
             router,
+            // 0 stands for any.
+            incarnation: RandomState::new().hash_one(()).max(1),
             registered: None,
         }
     }
@@ -70,6 +77,7 @@ impl<'a> Announcer<'a> {
     async fn register(&mut self, registry: &dyn Registry) -> Result<Lease, Error> {
         let models = self.changes.borrow_and_update().models();
         let announcement = Announcement {
+            incarnation: self.incarnation,
             models,
             ..self.registration.announcement.clone()
         };
@@ -104,7 +112,7 @@ impl<'a> Announcer<'a> {
 
     async fn leave(&mut self, registry: &dyn Registry, known: &Known) {
         let worker = &self.registration.announcement.worker;
-        let answer = timeout(CALL_TIMEOUT, registry.deregister(worker)).await;
+        let answer = timeout(CALL_TIMEOUT, registry.deregister(worker, self.incarnation)).await;
         if let Err(error) = answer.unwrap_or_else(|_| Err(no_answer())) {
             // The lease does the same, only later.
             tracing::warn!(

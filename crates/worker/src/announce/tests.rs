@@ -21,6 +21,8 @@ const LEASE: Duration = Duration::from_secs(9);
 struct Router {
     calls: Mutex<Vec<(&'static str, Instant)>>,
     told: Mutex<Vec<Announcement>>,
+    /// The incarnations that left.
+    left: Mutex<Vec<u64>>,
     down: Mutex<bool>,
 }
 
@@ -61,7 +63,8 @@ impl Registry for Router {
         self.note("register").map(|()| Lease { duration: LEASE })
     }
 
-    async fn deregister(&self, _: &WorkerId) -> Result<(), Error> {
+    async fn deregister(&self, _: &WorkerId, incarnation: u64) -> Result<(), Error> {
+        self.left.lock().unwrap().push(incarnation);
         self.note("deregister")
     }
 }
@@ -136,6 +139,7 @@ async fn announce_to(addresses: Vec<Endpoint>, discovery: Arc<Routers>) -> Setup
         worker: worker.clone(),
         announcement: Announcement {
             worker: "w".into(),
+            incarnation: 0,
             endpoint: "http://127.0.0.1:1".to_owned(),
             zone: Some("a".to_owned()),
             version: "1".to_owned(),
@@ -254,6 +258,34 @@ async fn a_change_of_what_is_served_is_told_at_once() {
     setup.worker.unload(&"code".into()).await.unwrap();
     sleep(Duration::from_millis(1)).await;
     assert_eq!(setup.routers[0].told(), []);
+}
+
+/// The farewell may reach the router after the greeting that follows it.
+#[tokio::test(start_paused = true)]
+async fn a_router_that_is_gone_and_back_is_told_of_another_incarnation() {
+    let discovery: Arc<Routers> = Arc::default();
+    let name: Endpoint = "http://routers.internal:81".parse().unwrap();
+    let router = address(1);
+    discovery.name(Some(std::slice::from_ref(&router)));
+    let setup = announce_to(vec![name], discovery.clone()).await;
+    for addresses in [
+        std::slice::from_ref(&router),
+        &[],
+        std::slice::from_ref(&router),
+    ] {
+        discovery.name(Some(addresses));
+        sleep(2 * look_up::PERIOD).await;
+    }
+    setup.shutdown.drain().await;
+    let router = discovery.at(&router);
+    let mut told: Vec<_> = {
+        let told = router.told.lock().unwrap();
+        told.iter().map(|told| told.incarnation).collect()
+    };
+    told.dedup();
+    assert_eq!(told.len(), 2, "before and after, each of them throughout");
+    assert!(told[0] != told[1] && !told.contains(&0));
+    assert_eq!(*router.left.lock().unwrap(), told);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! Weights in this process, through llama.cpp.
 
 mod answer;
+mod call_ids;
 mod prompt;
 mod vectors;
 
@@ -10,21 +11,22 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use fathom_engine::{
-    Embedder, EmbedderOptions, EngineError, EngineOptions, Event as EngineEvent, Job, LoadError,
-    Sampling as EngineSampling, Token, Weights,
+    Embedder, EmbedderOptions, EngineError, EngineOptions, Event as EngineEvent, Generation, Job,
+    LoadError, PromptError, Sampling as EngineSampling, Token, Weights,
 };
 use fathom_proto::catalog::Deployment;
 use fathom_proto::engines::EngineLoad;
 use fathom_proto::inference::{
     Defaults, EmbedRequest, Embeddings, GenerateRequest, RequestContext, Sampling, TokenStream,
 };
+use futures::TryFutureExt;
 use tokio::task::spawn_blocking;
 
-use crate::admission::{Admission, Limits, Place};
+use crate::admission::{Admission, JobEnd, Limits, Place};
 use crate::engine::local::answer::Answer;
 use crate::engine::local::prompt::Prepared;
-use crate::engine::{Engine, answer_budget, extra, param};
-use crate::{Error, LocalConfig};
+use crate::engine::{Engine, answer_budget, extra, param, too_long};
+use crate::{Error, LocalConfig, PromptTokens};
 
 /// Weights and what computes with them.
 pub(crate) struct Local {
@@ -37,7 +39,7 @@ pub(crate) struct Local {
 
 /// What the weights are for.
 enum Compute {
-    Text(fathom_engine::Engine),
+    Text(Arc<fathom_engine::Engine>),
     Vectors(Arc<Embedder>),
 }
 
@@ -78,6 +80,7 @@ impl Local {
                 context_length,
                 threads,
                 max_waiting,
+                max_wait: config.max_queue_age,
             };
             Compute::Vectors(Arc::new(Embedder::start(weights.clone(), options)?))
         } else {
@@ -92,10 +95,11 @@ impl Local {
                 max_wait: config.max_queue_age,
                 ..defaults
             };
-            Compute::Text(fathom_engine::Engine::start(weights.clone(), options)?)
+            let engine = fathom_engine::Engine::start(weights.clone(), options)?;
+            Compute::Text(Arc::new(engine))
         };
         Ok(Self {
-            weights,
+            weights: weights.for_context(context_length),
             compute,
             config: config.clone(),
             admission: Admission::new(&deployment.weights, limits),
@@ -110,9 +114,24 @@ impl Local {
         place: Place,
         request: &GenerateRequest,
     ) -> Result<(Place, Prepared), Error> {
-        let (weights, request) = (self.weights.clone(), request.clone());
-        let prepared = spawn_blocking(move || (place, Prepared::of(&weights, request)));
+        let (weights, asked) = (self.weights.clone(), request.clone());
+        let prepared = spawn_blocking(move || (place, Prepared::of(&weights, asked)));
         let (place, prepared) = prepared.await?;
+        let prepared = prepared.map_err(|error| match error {
+            Error::Prompt {
+                param,
+                source: PromptError::TooLong { tokens },
+            } => {
+                let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+                let at_least = PromptTokens::AtLeast(tokens);
+                too_long(request, param, at_least, &self.deployment)
+            }
+            Error::Prompt {
+                source: PromptError::Thread(source),
+                ..
+            } => Error::Tokenizer(source),
+            error => error,
+        });
         Ok((place, prepared?))
     }
 
@@ -177,8 +196,12 @@ impl Engine for Local {
         let (place, prepared) = self.prepare(place, &request).await?;
         let tokens = prepared.tokens.len();
         let max_tokens = answer_budget(&request, param(&request.prompt), tokens, &self.deployment)?;
+        let told = request.generated.len();
+        let ended = JobEnd::new();
+        let stream_end = ended.stream();
         let job = Job {
             prompt: prepared.tokens,
+            generated: tokens_of(request.generated)?,
             partition: context.tenant.as_str().into(),
             max_tokens,
             sampling: sampling(request.sampling, request.defaults),
@@ -187,8 +210,10 @@ impl Engine for Local {
             echo: request.echo,
             constraint: prepared.constraint,
             visible_controls: prepared.controls,
+            held: Some(Box::new(ended)),
         };
-        let mut generation = engine.submit(job).map_err(|error| self.refusal(error))?;
+        let (place, submitted) = submit(engine, place, job).await?;
+        let mut generation = submitted.map_err(|error| self.refusal(error))?;
         let started = async {
             match generation.next().await {
                 Some(Ok(event)) => Ok(event),
@@ -200,7 +225,9 @@ impl Engine for Local {
             .admission
             .admit_when(place, context.deadline, started)
             .await?;
-        Ok(Answer::new(prepared.style).stream(started, generation, permit))
+        stream_end.share(permit);
+        Ok(Answer::new(prepared.style, &context.request_id, told)
+            .stream(started, generation, stream_end))
     }
 
     async fn embed(
@@ -213,11 +240,43 @@ impl Engine for Local {
             return Err(Error::NoEmbeddings { model });
         };
         extra::harmless(request.extra.as_ref())?;
+        vectors::check(&request, self.weights.info().embedding_length)?;
         let place = self.admission.enter()?;
-        let vectors = vectors::vectors(embedder.clone(), request, self.config.max_queue);
-        let admitted = self.admission.admit_when(place, context.deadline, vectors);
-        Ok(admitted.await?.0)
+        let embedder = embedder.clone();
+        // The place goes along: as many requests are read at a time as there are places.
+        let submitted = spawn_blocking(move || {
+            let submitted = vectors::submit(&embedder, &context.tenant, request);
+            (place, submitted)
+        });
+        let (place, submitted) = submitted.await?;
+        let refusal = |error| vectors::refusal(error, &self.config);
+        let started = submitted.map_err(refusal)?.started().map_err(refusal);
+        let (embedding, _permit) = self
+            .admission
+            .admit_when(place, context.deadline, started)
+            .await?;
+        vectors::answer(embedding).await.map_err(refusal)
     }
+}
+
+/// Hands a job to the engine; aside where there is much to do before. The place goes along.
+async fn submit(
+    engine: &Arc<fathom_engine::Engine>,
+    place: Place,
+    job: Job,
+) -> Result<(Place, Result<Generation, EngineError>), Error> {
+    if job.generated.is_empty() {
+        return Ok((place, engine.submit(job)));
+    }
+    let engine = engine.clone();
+    Ok(spawn_blocking(move || (place, engine.submit(job))).await?)
+}
+
+fn tokens_of(ids: Vec<u32>) -> Result<Vec<Token>, Error> {
+    let ids = ids.into_iter().map(|id| i32::try_from(id).map(Token));
+    ids.collect::<Result<_, _>>().map_err(|_| Error::Generated {
+        problem: "it holds a token id outside the model's vocabulary".to_owned(),
+    })
 }
 
 fn sampling(sampling: Sampling, defaults: Defaults) -> EngineSampling {

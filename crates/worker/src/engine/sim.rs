@@ -92,12 +92,13 @@ impl Engine for Sim {
         let (prompt, param) = (words.prompt_tokens(), param(&request.prompt));
         let budget = answer_budget(&request, param, prompt as usize, &self.deployment)?;
         let permit = self.admission.admit(place, context.deadline).await?;
+        let begun = request.generated.len();
         let slow = fault
             .as_ref()
             .filter(|fault| fault.kind == SimFaultKind::Slow);
         let events = Answer::new(&self.config, slow, words, budget, request).into_stream(permit);
         Ok(match fault {
-            Some(fault) => faulty(events, fault),
+            Some(fault) => faulty(events, fault, begun),
             None => events,
         })
     }
@@ -151,6 +152,11 @@ fn check(request: &GenerateRequest) -> Result<(), Error> {
     };
     if request.format != Format::Text {
         return refused("response_format", "a simulated engine gives text only");
+    }
+    if !request.generated.iter().copied().all(words::is_known) {
+        return Err(Error::Generated {
+            problem: "it holds a token id outside the model's vocabulary".to_owned(),
+        });
     }
     let tools = request.tools.as_ref();
     if tools.is_some_and(|tools| tools.choice != ToolChoice::None) {

@@ -137,6 +137,11 @@ impl Engine for Upstream {
         request: GenerateRequest,
         context: RequestContext,
     ) -> Result<TokenStream, Error> {
+        if !request.generated.is_empty() {
+            return Err(Error::Generated {
+                problem: "an upstream takes no tokens of another worker".to_owned(),
+            });
+        }
         let place = self.admission.enter()?;
         let (model, field) = (self.model(&request.model), self.config.max_tokens_field);
         let body = request::generate(&request, model, field)?;

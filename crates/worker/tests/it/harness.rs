@@ -27,11 +27,16 @@ pub async fn start(engine: EngineConfig) -> (Worker, Shutdown) {
 static TURN: Mutex<()> = Mutex::const_new(());
 
 /// A worker whose `deepseek-chat` is the real model, and the turn to use it.
+pub async fn start_local() -> (Worker, MutexGuard<'static, ()>) {
+    start_local_with(LocalConfig::default()).await
+}
+
+/// The same, configured in other ways.
 #[expect(
     clippy::disallowed_methods,
     reason = "the path of the model is no configuration"
 )]
-pub async fn start_local() -> (Worker, MutexGuard<'static, ()>) {
+pub async fn start_local_with(config: LocalConfig) -> (Worker, MutexGuard<'static, ()>) {
     let path = std::env::var_os("FATHOM_TEST_MODEL");
     assert!(
         path.is_some(),
@@ -43,7 +48,7 @@ pub async fn start_local() -> (Worker, MutexGuard<'static, ()>) {
     let engine = EngineConfig::Local(LocalConfig {
         serves,
         path,
-        ..LocalConfig::default()
+        ..config
     });
     (start(engine).await.0, turn)
 }

@@ -1,3 +1,4 @@
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use fathom_worker::{EngineConfig, LocalConfig, Worker};
 use futures::StreamExt;
 use tokio::sync::MutexGuard;
 
-use crate::harness::{answer, chat, context, request, start, start_local};
+use crate::harness::{answer, chat, context, request, start, start_local, start_local_with};
 
 #[tokio::test]
 async fn temperature_zero_says_the_same_twice_with_exact_usage() {
@@ -99,6 +100,34 @@ async fn a_prompt_too_long_is_told_both_limits() {
 }
 
 #[tokio::test]
+async fn a_prompt_that_fits_no_context_is_refused_unread_as_any_that_is_too_long() {
+    let (worker, _turn) = start_local().await;
+    let error = worker
+        .generate(chat(&"river ".repeat(500_000)), context())
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(error.code, ErrorCode::ContextLengthExceeded);
+    assert_eq!(error.param.as_deref(), Some("messages"));
+    for part in ["has at least ", "takes at most 8192"] {
+        assert!(error.message.contains(part), "{part}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_prompt_that_never_breaks_is_told_to() {
+    let (worker, _turn) = start_local().await;
+    let error = worker
+        .generate(chat(&"a".repeat(300_000)), context())
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(error.code, ErrorCode::InvalidRequest);
+    assert_eq!(error.param.as_deref(), Some("messages"));
+    assert!(error.message.contains("262144"), "{error}");
+}
+
+#[tokio::test]
 async fn prompts_that_cannot_be_read_are_invalid() {
     let (worker, _turn) = start_local().await;
     for ids in [vec![], vec![1, u32::MAX], vec![1, 1_000_000]] {
@@ -132,6 +161,31 @@ async fn dropping_the_stream_frees_the_engine_for_the_next() {
         "{:?}",
         dropped.elapsed()
     );
+}
+
+/// A caller who does not read, and holds on to the stream, takes nobody's place.
+#[tokio::test]
+async fn an_answer_that_is_complete_gives_its_place_back_unread() {
+    let (worker, _turn) = start_local_with(LocalConfig {
+        slots: NonZeroUsize::MIN,
+        max_queue: 1,
+        ..LocalConfig::default()
+    })
+    .await;
+    let asked = GenerateRequest {
+        max_tokens: Some(3),
+        ..chat("Name three rivers.")
+    };
+    let unread = worker.generate(asked.clone(), context()).await.unwrap();
+    // With one slot, its turn comes when the one before is complete.
+    let next = worker.generate(asked.clone(), context()).await.unwrap();
+    assert_eq!(answer(&worker, asked).await.usage.completion_tokens, 3);
+    let load = worker.load();
+    assert_eq!((load.running, load.queued), (0, 0));
+    for stream in [unread, next] {
+        let events: Vec<_> = stream.collect().await;
+        assert!(matches!(events.last(), Some(Ok(Event::Finished { .. }))));
+    }
 }
 
 #[tokio::test]
@@ -332,6 +386,138 @@ async fn a_required_call_comes_with_an_id_and_its_name_first() {
     assert_eq!(*reason, FinishReason::ToolCalls);
     let told: u32 = events.iter().map(tokens).sum();
     assert_eq!(told, usage.completion_tokens);
+}
+
+/// What a worker says that goes on after so many tokens of `whole`.
+async fn rest(
+    worker: &Worker,
+    asked: &GenerateRequest,
+    whole: &[Event],
+    generated: usize,
+) -> Vec<Event> {
+    let asked = GenerateRequest {
+        generated: ids(whole)[..generated].to_vec(),
+        ..asked.clone()
+    };
+    events(worker, asked).await
+}
+
+fn ids(events: &[Event]) -> Vec<u32> {
+    let ids = events.iter().map(|event| match event {
+        Event::Delta(delta) => {
+            assert_eq!(delta.ids.len(), delta.tokens as usize);
+            delta.ids.to_vec()
+        }
+        _ => Vec::new(),
+    });
+    ids.collect::<Vec<_>>().concat()
+}
+
+/// Names and arguments of what is called.
+fn called(events: &[Event]) -> (Vec<String>, String) {
+    let (mut names, mut arguments) = (Vec::new(), String::new());
+    for event in events {
+        if let Event::Delta(delta) = event
+            && let Piece::ToolCall(call) = &delta.piece
+        {
+            names.extend(call.id.clone());
+            arguments.push_str(&call.arguments);
+        }
+    }
+    (names, arguments)
+}
+
+/// There is next to no other way to answer, so rounding does not matter.
+#[tokio::test]
+async fn a_call_that_another_worker_began_goes_on_with_its_name_and_arguments() {
+    let (worker, _turn) = with_template("hermes.jinja").await;
+    let function = Function {
+        name: "get_time".into(),
+        description: None,
+        parameters: Some(Json(
+            r#"{"type": "object", "properties": {"zone": {"const": "Europe/Berlin"}},
+                "required": ["zone"], "additionalProperties": false}"#
+                .into(),
+        )),
+        strict: None,
+    };
+    let asked = GenerateRequest {
+        tools: Some(Tools {
+            functions: vec![function],
+            choice: ToolChoice::Named("get_time".into()),
+            parallel: false,
+        }),
+        max_tokens: Some(64),
+        ..chat("What time is it?")
+    };
+    let whole = events(&worker, asked.clone()).await;
+    // Before its name is complete, and within its arguments.
+    let early = rest(&worker, &asked, &whole, 2).await;
+    assert_eq!(called(&early), called(&whole));
+    let begun = whole.iter().take(4).map(tokens).sum::<u32>() as usize;
+    let rest = rest(&worker, &asked, &whole, begun).await;
+    let (names, arguments) = called(&rest);
+    assert!(names.is_empty());
+    assert!(called(&whole).1.ends_with(&arguments) && !arguments.is_empty());
+    assert_eq!(ids(&rest), ids(&whole)[begun..]);
+    let (
+        Some(Event::Finished { reason, usage }),
+        Some(Event::Finished {
+            usage: of_whole, ..
+        }),
+    ) = (rest.last(), whole.last())
+    else {
+        panic!("not finished");
+    };
+    assert_eq!(*reason, FinishReason::ToolCalls);
+    assert_eq!(usage.completion_tokens, of_whole.completion_tokens);
+    assert_eq!(usage.prompt_tokens, of_whole.prompt_tokens);
+}
+
+#[tokio::test]
+async fn thoughts_of_another_worker_count() {
+    let (worker, _turn) = with_template("thinking.jinja").await;
+    let asked = GenerateRequest {
+        max_tokens: Some(8),
+        ..chat("Think.")
+    };
+    let whole = events(&worker, asked.clone()).await;
+    for begun in [3, 8] {
+        let rest = rest(&worker, &asked, &whole, begun).await;
+        assert_eq!(rest.iter().map(tokens).sum::<u32>() as usize, 8 - begun);
+        assert!(matches!(
+            rest.last(),
+            Some(Event::Finished { usage, reason: FinishReason::Length })
+                if usage.reasoning_tokens == 8 && usage.completion_tokens == 8
+        ));
+    }
+}
+
+#[tokio::test]
+async fn tokens_that_cannot_be_of_the_answer_are_refused() {
+    let (worker, _turn) = start_local().await;
+    let schema = Format::JsonSchema {
+        name: "answer".into(),
+        schema: Json(r#"{"enum": ["yes", "no"]}"#.into()),
+        strict: None,
+    };
+    for (generated, format) in [
+        (vec![100; 9], Format::Text),
+        (vec![u32::MAX], Format::Text),
+        (vec![1_000_000], Format::Text),
+        (vec![100], schema),
+    ] {
+        let asked = GenerateRequest {
+            generated,
+            format,
+            max_tokens: Some(8),
+            ..chat("Is water wet?")
+        };
+        let error = worker.generate(asked, context()).await.err().unwrap();
+        assert_eq!(error.code, ErrorCode::InvalidRequest, "{error}");
+        assert_eq!(error.param.as_deref(), Some("generated"), "{error}");
+    }
+    assert_eq!(worker.load().running, 0);
 }
 
 fn tokens(event: &Event) -> u32 {

@@ -5,3 +5,4 @@ mod harness;
 mod local;
 mod sim;
 mod upstream;
+mod vectors;

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 pub struct SimFault {
     /// What.
     pub kind: SimFaultKind,
-    /// Tokens that come before it.
+    /// Tokens of the whole answer that come before it. An answer that goes on from so many or more
+    /// does not meet it, unless it is 0.
     #[serde(default)]
     pub after: u32,
     /// The error of `fail`, by its name in the error table.

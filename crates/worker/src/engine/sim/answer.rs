@@ -1,6 +1,7 @@
 //! One simulated answer, word by word.
 
 use std::time::Duration;
+use std::vec;
 
 use fathom_engine::{Scan, StopMatcher};
 use fathom_proto::inference::{
@@ -11,7 +12,7 @@ use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
 
 use crate::admission::Permit;
-use crate::engine::sim::words::{Words, echo};
+use crate::engine::sim::words::{Word, Words, echo};
 use crate::{SimConfig, SimFault};
 
 /// The longest delay that a fault adds; no caller waits for it.
@@ -25,9 +26,13 @@ pub(super) struct Answer {
     end: (u32, FinishReason),
     /// Likeliest tokens to tell; `None`: nothing.
     alternatives: Option<u32>,
+    /// Tokens that another worker has generated, as far as they are not read again.
+    given: vec::IntoIter<u32>,
+    /// Those of them that no event was made of here yet.
+    told: usize,
     /// Tokens generated, and those of them that no event stands for yet.
     generated: u32,
-    unsent: u32,
+    unsent: TokenIds,
     unsent_logprobs: Vec<TokenLogprob>,
     /// When the next word is due.
     due: Instant,
@@ -52,7 +57,8 @@ impl Answer {
         budget: u32,
         request: GenerateRequest,
     ) -> Self {
-        let whole = config.tokens.saturating_sub(words.begun());
+        let given = u32::try_from(request.generated.len()).unwrap_or(u32::MAX);
+        let whole = config.tokens.saturating_sub(words.begun()).max(given);
         let end = if budget <= whole {
             (budget, FinishReason::Length)
         } else {
@@ -66,14 +72,16 @@ impl Answer {
             stops: StopMatcher::new(request.stop),
             end,
             alternatives: request.logprobs,
+            told: request.generated.len(),
+            stage: Stage::Start {
+                echo: (request.echo && given == 0).then(|| echo(&request.prompt)),
+            },
+            given: request.generated.into_iter(),
             generated: 0,
-            unsent: 0,
+            unsent: TokenIds::new(),
             unsent_logprobs: Vec::new(),
             due: Instant::now() + late(config.ttft, |slow| slow.ttft),
             inter_token: late(config.inter_token, |slow| slow.inter_token),
-            stage: Stage::Start {
-                echo: request.echo.then(|| echo(&request.prompt)),
-            },
         }
     }
 
@@ -130,15 +138,15 @@ impl Answer {
         })
     }
 
-    /// The next text that can be sent; the reason to finish when there is none.
+    /// The next text that can be sent and was not told; the reason to finish when there is none.
     async fn delta(&mut self) -> Result<Event, FinishReason> {
         while self.generated < self.end.0 {
-            self.wait().await;
-            let word = self.words.next();
+            let word = match self.given.next().and_then(|id| self.words.replay(id)) {
+                Some(word) => word,
+                None => self.draw().await,
+            };
             self.generated += 1;
-            self.unsent += 1;
-            let logprob = self.alternatives.map(|top| word.logprob(top));
-            self.unsent_logprobs.extend(logprob);
+            self.unsent.push(word.id());
             let text = match self.stops.push(&word.text) {
                 Scan::Open(text) => text,
                 Scan::Stopped(text) => {
@@ -159,12 +167,28 @@ impl Answer {
         if text.is_empty() {
             return None;
         }
+        let mut ids = std::mem::take(&mut self.unsent);
+        let told = ids.len().min(self.told);
+        self.told -= told;
+        if told > 0 && told == ids.len() {
+            return None;
+        }
+        ids.drain(..told);
         Some(Event::Delta(Delta {
             piece: Piece::Text(text),
-            tokens: std::mem::take(&mut self.unsent),
+            tokens: ids.len() as u32,
             logprobs: std::mem::take(&mut self.unsent_logprobs),
-            ids: TokenIds::new(),
+            ids,
         }))
+    }
+
+    /// The next word, when it is due.
+    async fn draw(&mut self) -> Word {
+        self.wait().await;
+        let word = self.words.next();
+        let logprob = self.alternatives.map(|top| word.logprob(top));
+        self.unsent_logprobs.extend(logprob);
+        word
     }
 
     fn finish(&mut self, reason: FinishReason) -> Event {

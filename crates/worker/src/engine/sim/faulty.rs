@@ -14,12 +14,17 @@ use crate::{Error, SimFault, SimFaultKind};
 /// What stands for a word in garbage.
 const NOISE: &str = "\u{fffd}\u{fffd}";
 
-/// `events`, until the fault's turn comes.
-pub(super) fn faulty(events: TokenStream, fault: SimFault) -> TokenStream {
+/// `events`, until the fault's turn comes. Where `begun` tokens were generated before, the turn of
+/// one that comes after so many or fewer is over; one before the first token meets everything.
+pub(super) fn faulty(events: TokenStream, fault: SimFault, begun: usize) -> TokenStream {
+    let begun = u32::try_from(begun).unwrap_or(u32::MAX);
+    if (1..=begun).contains(&fault.after) {
+        return events;
+    }
     let faulty = Faulty {
         events,
         fault,
-        tokens: 0,
+        tokens: begun,
         put_back: None,
         over: false,
     };

@@ -453,3 +453,5 @@ async fn what_a_formula_cannot_honour_is_refused_by_name() {
         assert_eq!(error.param.as_deref(), Some(param));
     }
 }
+
+mod continued;

@@ -35,6 +35,11 @@ pub(super) struct Word {
     spaced: bool,
 }
 
+/// Whether there is a word with this token id.
+pub(super) fn is_known(id: u32) -> bool {
+    (id as usize) < VOCABULARY.len()
+}
+
 impl Words {
     /// Reads a prompt; no seed is seed 0. Text counts its words, a token id is a word, and a
     /// turn of a conversation counts its words and [`TOKENS_OF_A_TURN`]. A last turn of the
@@ -89,7 +94,15 @@ impl Words {
     /// The next word. There is always one.
     pub fn next(&mut self) -> Word {
         let index = scramble(self.history ^ self.seed) % VOCABULARY.len() as u64;
-        let index = index as usize;
+        self.say(index as usize)
+    }
+
+    /// A word that another worker drew next, by its token id; `None` if there is no such word.
+    pub fn replay(&mut self, id: u32) -> Option<Word> {
+        is_known(id).then(|| self.say(id as usize))
+    }
+
+    fn say(&mut self, index: usize) -> Word {
         self.absorb(VOCABULARY[index]);
         let spaced = std::mem::replace(&mut self.spaced, true);
         Word {
@@ -146,6 +159,11 @@ impl Words {
 }
 
 impl Word {
+    /// Its token id.
+    pub fn id(&self) -> u32 {
+        self.index as u32
+    }
+
     /// How probable it was, made up: always the likeliest, the next ones of the vocabulary after
     /// it, each half as likely as the one before.
     pub fn logprob(&self, alternatives: u32) -> TokenLogprob {

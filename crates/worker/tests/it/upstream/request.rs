@@ -1,5 +1,6 @@
 //! What arrives at the server.
 
+use fathom_proto::ErrorCode;
 use fathom_proto::inference::{GenerateRequest, Json, Prompt};
 use fathom_worker::UpstreamConfig;
 use serde_json::json;
@@ -47,6 +48,20 @@ async fn unknown_fields_and_configured_headers_arrive_and_counts_are_asked_for()
     for header in ["authorization", "accept-encoding"] {
         assert!(!head.contains(header), "{head}");
     }
+}
+
+#[tokio::test]
+async fn what_another_worker_generated_is_refused_unsent() {
+    let mut server = Server::start(good()).await;
+    let request = GenerateRequest {
+        generated: vec![1],
+        ..hello()
+    };
+    let worker = start(config(&server.url())).await;
+    let error = outcome(&worker, request).await.end.unwrap_err();
+    assert_eq!(error.code, ErrorCode::InvalidRequest);
+    assert_eq!(error.param.as_deref(), Some("generated"));
+    assert!(server.requests.try_recv().is_err());
 }
 
 /// What callers are told of a model is not where it runs.
