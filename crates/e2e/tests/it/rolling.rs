@@ -134,7 +134,11 @@ async fn drain_3_a_rolling_restart_costs_no_request() {
             processes.registered(workers).await.unwrap();
         }
         for number in 0..processes.gateways.len() {
-            restart(&mut processes.gateways[number]).await;
+            let gateway = &mut processes.gateways[number];
+            // It takes no connection any more once it is told to stop.
+            edge.lead_away_from(&gateway.url);
+            restart(gateway).await;
+            edge.lead_to(&gateway.url.trim_start_matches("http://").parse().unwrap());
         }
         over.store(true, Ordering::Relaxed);
     };
