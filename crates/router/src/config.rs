@@ -5,7 +5,7 @@ use std::time::Duration;
 use fathom_kit::net::ListenAddress;
 use serde::{Deserialize, Serialize};
 
-use crate::RetryConfig;
+use crate::{QueueConfig, RetryConfig};
 
 /// `[router]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,8 +28,17 @@ pub struct Config {
     /// once.
     #[serde(with = "humantime_serde")]
     pub wait_for_worker: Duration,
-    /// How requests that fail before their first token are tried again.
+    /// How long a worker may take to the first token before another one is asked. Shorter than
+    /// the reading of the longest prompt: such prompts are never answered.
+    #[serde(with = "humantime_serde")]
+    pub first_token_timeout: Duration,
+    /// How long a worker may be silent between tokens before another one goes on.
+    #[serde(with = "humantime_serde")]
+    pub token_timeout: Duration,
+    /// How requests that fail are tried again.
     pub retry: RetryConfig,
+    /// How requests wait while every worker is full.
+    pub queue: QueueConfig,
 }
 
 impl Default for Config {
@@ -41,7 +50,10 @@ impl Default for Config {
             lease: Duration::from_secs(10),
             max_workers: 10_000,
             wait_for_worker: Duration::from_secs(10),
+            first_token_timeout: Duration::from_secs(120),
+            token_timeout: Duration::from_secs(30),
             retry: RetryConfig::default(),
+            queue: QueueConfig::default(),
         }
     }
 }

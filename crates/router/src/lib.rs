@@ -13,15 +13,21 @@
 //! - `registry`: the workers that are up, their leases and connections
 //!   - `connection`: one worker, and how many streams it runs
 //!   - `place`, `outcome`: a place on a worker for one attempt, and how it ended
-//! - `dispatch`: sends a request to the least loaded worker
+//! - `dispatch`: sends a request to a worker, and to others if that fails
 //!   - `balance`: which one that is
-//!   - `attempts`: the workers that it is tried on
+//!   - `generation`: the events of one generation, whichever workers they come from
+//!   - `attempt`: one worker's stream, watched until it ends
+//!   - `attempts`: the workers that a request is tried on
 //!   - `retry` ([`RetryConfig`]): whether and when it is tried again
-//!   - `retried`: the stream of a generation that may begin again
-//!   - `settled`: the worker's stream, watched until it ends
+//!   - `continuation`: what another worker needs to go on
+//!   - `hedge`: a second attempt beside a slow one
+//!   - `target`, `latency`: who waits for the workers of one name, and how fast these begin
+//!   - `observation`: how a request goes, told once
+//! - `admission` ([`QueueConfig`]): the line of those who wait for room
 //! - `catalog`: the models with what serves them now
 //! - [`Error`] (`error`), `metrics`
 
+mod admission;
 mod balance;
 mod catalog;
 mod choice;
@@ -35,8 +41,8 @@ mod outcome;
 mod place;
 mod registry;
 mod router;
-mod settled;
 
+pub use admission::QueueConfig;
 pub use config::Config;
 pub use dispatch::RetryConfig;
 pub use error::Error;
