@@ -126,9 +126,12 @@ impl Line {
 
     /// A place got free: whoever is next has a turn.
     pub fn freed(&self) {
-        if self.len() > 0 {
-            self.give(&mut self.lock(), Turn::Freed);
+        if self.len() == 0 {
+            return;
         }
+        let mut waiting = self.lock();
+        waiting.probe_at = waiting.probe_at.max(Instant::now() + PROBE_INTERVAL);
+        self.give(&mut waiting, Turn::Freed);
     }
 
     /// Workers ask to be left alone for so long.

@@ -10,6 +10,8 @@ mod latency;
 mod observation;
 mod retry;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
