@@ -16,9 +16,10 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::configured;
 use crate::connection::over_grpc;
+use crate::dispatch::Dispatch;
 use crate::models::Models;
 use crate::registry::Workers;
-use crate::{Config, ConfiguredWorker, Error, catalog, dispatch};
+use crate::{Config, ConfiguredWorker, Error, catalog};
 
 /// How often the table of models is read: a change shows after so long at most.
 const REFRESH_MODELS: Duration = Duration::from_secs(2);
@@ -29,6 +30,7 @@ pub struct Router {
     models: Arc<Models>,
     workers: Arc<Workers>,
     configured: Arc<[ConfiguredWorker]>,
+    dispatch: Arc<Dispatch>,
 }
 
 impl Router {
@@ -38,10 +40,13 @@ impl Router {
     /// # Errors
     /// [`Error::Database`] when the table of models cannot be read.
     pub async fn new(pool: AnyPool, config: &Config) -> Result<Self, Error> {
+        let models = Arc::new(Models::load(pool).await?);
+        let workers = Arc::new(Workers::new(config, Box::new(over_grpc)));
         Ok(Self {
-            models: Arc::new(Models::load(pool).await?),
-            workers: Arc::new(Workers::new(config, Box::new(over_grpc))),
             configured: config.workers.clone().into(),
+            dispatch: Dispatch::new(&models, &workers, config),
+            models,
+            workers,
         })
     }
 
@@ -93,7 +98,7 @@ impl Inference for Router {
         request: GenerateRequest,
         context: RequestContext,
     ) -> Result<TokenStream, fathom_proto::Error> {
-        dispatch::generate(&self.models, &self.workers, request, context).await
+        self.dispatch.generate(request, context).await
     }
 
     async fn embed(
@@ -101,7 +106,7 @@ impl Inference for Router {
         request: EmbedRequest,
         context: RequestContext,
     ) -> Result<Embeddings, fathom_proto::Error> {
-        dispatch::embed(&self.models, &self.workers, request, context).await
+        self.dispatch.embed(request, context).await
     }
 }
 

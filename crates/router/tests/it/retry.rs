@@ -1,4 +1,4 @@
-//! Trying again before the first token, and never after it.
+//! Trying again before the first token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,7 +85,7 @@ async fn a_failure_before_the_first_token_is_tried_on_another_worker_unnoticed()
 }
 
 #[tokio::test]
-async fn nothing_is_tried_again_after_the_first_token() {
+async fn nothing_begins_again_after_the_first_token() {
     let harness = start().await;
     let workers = [(); 2].map(|()| Fake::new(Script::Break(failed)));
     harness.add("a", &workers[0]);
@@ -212,4 +212,42 @@ async fn vectors_are_tried_for_in_the_same_way() {
     }
     assert!(failing.calls() >= 1, "it had its turn");
     assert_eq!(idle.calls(), 2);
+}
+
+/// OVER-5
+#[tokio::test]
+async fn a_storm_of_failures_is_not_made_worse() {
+    const RATE: u32 = 200;
+    const SECONDS: u32 = 30;
+    for code in [ErrorCode::Overloaded, ErrorCode::Unavailable, ErrorCode::WorkerFailed] {
+        let harness = start().await;
+        tokio::time::pause();
+        let refuse = match code {
+            ErrorCode::Overloaded => Script::Refuse(|| Error::new(ErrorCode::Overloaded, "full")),
+            ErrorCode::Unavailable => Script::Refuse(|| Error::new(ErrorCode::Unavailable, "away")),
+            _ => Script::Fail(failed),
+        };
+        let refusing = Fake::new(refuse);
+        for worker in ["a", "b", "c"] {
+            harness.add(worker, &refusing);
+        }
+        let mut requests = tokio::task::JoinSet::new();
+        let mut arrivals = tokio::time::interval(Duration::from_secs(1) / RATE);
+        for _ in 0..RATE * SECONDS {
+            arrivals.tick().await;
+            let router = harness.router.clone();
+            requests.spawn(async move {
+                let (request, context) = request("deepseek-chat");
+                error_of(router.generate(request, context).await).await.code
+            });
+        }
+        while let Some(told) = requests.join_next().await {
+            assert_eq!(told.unwrap(), code);
+        }
+        let all = f64::from(RATE * SECONDS);
+        let bound = 1.2 * all + 10.0 * f64::from(SECONDS);
+        let attempts = refusing.calls() as f64;
+        assert!(attempts <= bound, "{code}: {attempts} attempts");
+        tokio::time::resume();
+    }
 }
