@@ -10,6 +10,12 @@
 //! - [`Config`] (`config`): the table `[router]`
 //! - `models`: the rows of the model table, kept in memory
 //! - `choice`: what a request is answered with
+//! - [`experiments`]: what is tried out on a part of the requests
+//!   - `definition`, `parameters`: what an experiment is
+//!   - `assignment`: which arm a request is in
+//!   - `counts`: what its requests come to, until it is written
+//!   - `store`: the tables
+//!   - `report`, `sequential`: what came of it, and how sure that is
 //! - `registry`: the workers that are up, their leases and connections
 //!   - `connection`: one worker, and how many streams it runs
 //!   - `place`, `outcome`: a place on a worker for one attempt, and how it ended
@@ -29,6 +35,7 @@ mod config;
 mod connection;
 mod dispatch;
 mod error;
+pub mod experiments;
 pub mod metrics;
 mod models;
 mod outcome;

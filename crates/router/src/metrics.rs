@@ -14,6 +14,14 @@ pub fn describe() {
         RETRIES_TOTAL,
         "Requests tried again after a failure, by model."
     );
+    describe_counter!(
+        EXPERIMENT_ARMS_STOPPED_TOTAL,
+        "Arms of experiments that the guard rail has stopped, by experiment and arm."
+    );
+    describe_counter!(
+        EXPERIMENT_REQUESTS_LOST_TOTAL,
+        "Requests of experiments that cannot be scored, because too many waited to be written."
+    );
 }
 
 /// Gauge: workers in the registry.
@@ -28,3 +36,11 @@ pub(crate) const DISPATCHES_TOTAL: &str = "fathom_router_dispatches_total";
 
 /// Counter by `model`: how often a request was tried again after a failure.
 pub(crate) const RETRIES_TOTAL: &str = "fathom_router_retries_total";
+
+/// Counter by `experiment` and `arm`: arms that the guard rail has stopped.
+pub(crate) const EXPERIMENT_ARMS_STOPPED_TOTAL: &str =
+    "fathom_router_experiment_arms_stopped_total";
+
+/// Counter: requests of experiments that cannot be scored, because too many waited to be written.
+pub(crate) const EXPERIMENT_REQUESTS_LOST_TOTAL: &str =
+    "fathom_router_experiment_requests_lost_total";
