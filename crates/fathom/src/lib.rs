@@ -14,6 +14,7 @@
 //! - `engine`: `fathom engine`, which changes what a running worker serves
 //! - `model`: `fathom model`, which fetches and inspects model files
 //! - [`admin`]: `fathom admin` and `fathom audit`, which change and check identities
+//! - `experiments`: `fathom experiments`, which makes, ends and reports experiments
 //! - [`migrate`]: `fathom migrate`
 //! - [`banner`]: what a person sees when `up` is ready
 
@@ -22,6 +23,7 @@ pub mod banner;
 pub mod cli;
 pub mod config;
 mod engine;
+mod experiments;
 pub mod migrate;
 mod model;
 pub mod ports;

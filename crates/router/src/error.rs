@@ -67,6 +67,9 @@ pub enum Error {
     /// The table of models cannot be read.
     #[error("the table of models cannot be read")]
     Database(#[from] sqlx::Error),
+    /// The experiments cannot be read.
+    #[error(transparent)]
+    Experiments(#[from] crate::experiments::Error),
 }
 
 /// When to come again if no worker is up or has room: a restarted one needs about as long.
@@ -84,7 +87,7 @@ impl Error {
             Self::WorkerLost { .. } | Self::WorkerSilent { .. } => ErrorCode::WorkerFailed,
             Self::Announcement { .. } => ErrorCode::InvalidRequest,
             Self::RegistryFull { .. } => ErrorCode::Overloaded,
-            Self::Database(_) => ErrorCode::Internal,
+            Self::Database(_) | Self::Experiments(_) => ErrorCode::Internal,
         }
     }
 }
@@ -111,7 +114,7 @@ impl From<Error> for fathom_proto::Error {
             Error::RegistryFull { .. } | Error::DeadlinePassed | Error::WorkerSilent { .. } => {
                 public
             }
-            Error::Database(_) => Self::internal(error),
+            Error::Database(_) | Error::Experiments(_) => Self::internal(error),
         }
     }
 }

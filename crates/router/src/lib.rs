@@ -16,6 +16,12 @@
 //!   - `affinity`: beginnings of prompts, and which workers have seen them
 //!   - `connection`: one worker; `engine`: what one of its engines has to do
 //!   - `breaker` ([`BreakerConfig`]): whether a worker that failed may be asked
+//! - [`experiments`]: what is tried out on a part of the requests
+//!   - `definition`, `parameters`: what an experiment is
+//!   - `assignment`: which arm a request is in
+//!   - `counts`: what its requests come to, until it is written
+//!   - `store`: the tables
+//!   - `report`, `sequential`: what came of it, and how sure that is
 //!   - `place`, `outcome`: a place on a worker for one attempt, and how it ended
 //! - `dispatch`: sends a request to a worker, and to others if that fails
 //!   - `generation`: the events of one generation, whichever workers they come from
@@ -44,6 +50,7 @@ mod connection;
 mod dispatch;
 mod engine;
 mod error;
+pub mod experiments;
 pub mod metrics;
 mod models;
 mod outcome;

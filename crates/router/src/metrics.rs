@@ -40,6 +40,14 @@ pub fn describe() {
         SHED_TOTAL,
         "Requests that waited for room in vain, by model and reason."
     );
+    describe_counter!(
+        EXPERIMENT_ARMS_STOPPED_TOTAL,
+        "Arms of experiments that the guard rail has stopped, by experiment and arm."
+    );
+    describe_counter!(
+        EXPERIMENT_REQUESTS_LOST_TOTAL,
+        "Requests of experiments that cannot be scored, because too many waited to be written."
+    );
 }
 
 /// Gauge: workers in the registry.
@@ -81,3 +89,10 @@ pub(crate) const QUEUED: &str = "fathom_router_queued";
 
 /// Counter by `model` and `reason` (`age`, `length`, `deadline`): requests that waited in vain.
 pub(crate) const SHED_TOTAL: &str = "fathom_router_shed_total";
+/// Counter by `experiment` and `arm`: arms that the guard rail has stopped.
+pub(crate) const EXPERIMENT_ARMS_STOPPED_TOTAL: &str =
+    "fathom_router_experiment_arms_stopped_total";
+
+/// Counter: requests of experiments that cannot be scored, because too many waited to be written.
+pub(crate) const EXPERIMENT_REQUESTS_LOST_TOTAL: &str =
+    "fathom_router_experiment_requests_lost_total";

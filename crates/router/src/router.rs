@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use fathom_kit::shutdown::Shutdown;
 use fathom_proto::catalog::{Catalog, Model};
-use fathom_proto::id::WorkerId;
+use fathom_proto::feedback::{Feedback, Score};
+use fathom_proto::id::{RequestId, TenantId, WorkerId};
 use fathom_proto::inference::{
     EmbedRequest, Embeddings, GenerateRequest, Inference, RequestContext, TokenStream,
 };
@@ -77,6 +78,12 @@ impl Router {
         }
     }
 
+    /// Follows experiments, writes what is counted of them and ends harmful arms, until draining
+    /// begins; then it writes the rest. Run it as a task of its own, until the last stream is over.
+    pub async fn keep_experiments(self, shutdown: Shutdown) {
+        self.models.experiments.keep_current(&shutdown).await;
+    }
+
     /// Adds a worker of this process, called without a network, or notes what it says anew. It has
     /// no lease: it is up until it is deregistered. The announced endpoint is for log lines alone.
     ///
@@ -114,6 +121,19 @@ impl Inference for Router {
 impl Catalog for Router {
     async fn list_models(&self) -> Result<Vec<Model>, fathom_proto::Error> {
         Ok(catalog::list(&self.models, &self.workers))
+    }
+}
+
+#[tonic::async_trait]
+impl Feedback for Router {
+    async fn score(
+        &self,
+        tenant: &TenantId,
+        request: &RequestId,
+        score: Score,
+    ) -> Result<(), fathom_proto::Error> {
+        let experiments = &self.models.experiments;
+        Ok(experiments.score(tenant, request, score).await?)
     }
 }
 

@@ -14,6 +14,7 @@ mod credentials;
 mod drain;
 mod errors;
 mod faults;
+mod feedback;
 mod layers;
 mod operator;
 mod records;
