@@ -108,7 +108,9 @@ impl From<Error> for fathom_proto::Error {
                 param: Some(field.to_owned()),
                 ..public
             },
-            Error::RegistryFull { .. } | Error::DeadlinePassed | Error::WorkerSilent { .. } => public,
+            Error::RegistryFull { .. } | Error::DeadlinePassed | Error::WorkerSilent { .. } => {
+                public
+            }
             Error::Database(_) => Self::internal(error),
         }
     }

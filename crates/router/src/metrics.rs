@@ -22,10 +22,7 @@ pub fn describe() {
         CONTINUATIONS_TOTAL,
         "Streams that went on at another worker, by model."
     );
-    describe_counter!(
-        HEDGES_TOTAL,
-        "Second attempts beside slow ones, by model."
-    );
+    describe_counter!(HEDGES_TOTAL, "Second attempts beside slow ones, by model.");
     describe_counter!(
         FALLBACKS_TOTAL,
         "Requests answered by the fallback, by the model that was out."

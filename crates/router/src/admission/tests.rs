@@ -85,8 +85,16 @@ async fn nobody_has_a_turn_too_late() {
     drop(join(&line));
     // The turn comes before the timers are looked at.
     line.freed();
-    assert!(late.as_mut().now_or_never().is_some_and(|late| late.is_err()));
-    assert!(next.as_mut().now_or_never().is_some_and(|next| next.is_err()));
+    assert!(
+        late.as_mut()
+            .now_or_never()
+            .is_some_and(|late| late.is_err())
+    );
+    assert!(
+        next.as_mut()
+            .now_or_never()
+            .is_some_and(|next| next.is_err())
+    );
     assert_eq!(line.len(), 0);
 }
 

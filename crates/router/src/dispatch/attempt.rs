@@ -115,7 +115,9 @@ impl Attempt {
             Stage::Asked | Stage::Admitted => self.limits.first_token,
         };
         let silent = since + limit;
-        let due = self.deadline.map_or(silent, |deadline| deadline.min(silent));
+        let due = self
+            .deadline
+            .map_or(silent, |deadline| deadline.min(silent));
         loop {
             // The timer is behind when events came, and is set only when it rings.
             if self.timer.deadline() > due {

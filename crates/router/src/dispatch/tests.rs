@@ -268,7 +268,11 @@ async fn a_slow_attempt_gets_company_and_the_first_token_decides() {
         assert_eq!(run(&[], hedged()).await.1, 1);
     }
     let (took, attempts) = run(&[SLOW], choice("deepseek-chat")).await;
-    assert_eq!((took >= SLOW, attempts), (true, 1), "the model is not hedged");
+    assert_eq!(
+        (took >= SLOW, attempts),
+        (true, 1),
+        "the model is not hedged"
+    );
 }
 
 #[tokio::test]

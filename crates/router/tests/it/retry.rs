@@ -219,7 +219,11 @@ async fn vectors_are_tried_for_in_the_same_way() {
 async fn a_storm_of_failures_is_not_made_worse() {
     const RATE: u32 = 200;
     const SECONDS: u32 = 30;
-    for code in [ErrorCode::Overloaded, ErrorCode::Unavailable, ErrorCode::WorkerFailed] {
+    for code in [
+        ErrorCode::Overloaded,
+        ErrorCode::Unavailable,
+        ErrorCode::WorkerFailed,
+    ] {
         let harness = start().await;
         tokio::time::pause();
         let refuse = match code {
