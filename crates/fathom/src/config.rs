@@ -76,6 +76,7 @@ impl Config {
             .map_err(|error| error.to_string())?;
         self.gateway.validate()?;
         self.auth.validate().map_err(|error| error.to_string())?;
+        self.router.validate()?;
         self.worker.validate().map_err(|error| error.to_string())
     }
 

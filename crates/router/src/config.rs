@@ -5,7 +5,7 @@ use std::time::Duration;
 use fathom_kit::net::ListenAddress;
 use serde::{Deserialize, Serialize};
 
-use crate::{QueueConfig, RetryConfig};
+use crate::{BalanceConfig, BreakerConfig, ConfiguredWorker, QueueConfig, RetryConfig};
 
 /// `[router]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub struct Config {
     /// longer forgives a slow network; workers renew after a third of it.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
+    /// Workers that know no router: they are asked what they serve.
+    pub workers: Vec<ConfiguredWorker>,
     /// Most workers at a time; further ones are refused.
     pub max_workers: usize,
     /// How long after a model lost its last worker, and after the router's own start, requests
@@ -28,6 +30,13 @@ pub struct Config {
     /// once.
     #[serde(with = "humantime_serde")]
     pub wait_for_worker: Duration,
+    /// Where this router runs, for example an availability zone: workers of the same zone come
+    /// first. Absent: any worker is as near.
+    pub zone: Option<String>,
+    /// How a worker is chosen.
+    pub balance: BalanceConfig,
+    /// When a worker that fails is not asked for a while.
+    pub breaker: BreakerConfig,
     /// How long a worker may take to the first token before another one is asked. Shorter than
     /// the reading of the longest prompt: such prompts are never answered.
     #[serde(with = "humantime_serde")]
@@ -48,12 +57,26 @@ impl Default for Config {
             admin_listen: ListenAddress::local(9281),
             database: None,
             lease: Duration::from_secs(10),
+            workers: Vec::new(),
             max_workers: 10_000,
             wait_for_worker: Duration::from_secs(10),
+            zone: None,
+            balance: BalanceConfig::default(),
+            breaker: BreakerConfig::default(),
             first_token_timeout: Duration::from_secs(120),
             token_timeout: Duration::from_secs(30),
             retry: RetryConfig::default(),
             queue: QueueConfig::default(),
         }
+    }
+}
+
+impl Config {
+    /// Whether the values make sense together.
+    ///
+    /// # Errors
+    /// What is wrong and what would be right.
+    pub fn validate(&self) -> Result<(), String> {
+        self.breaker.validate()
     }
 }

@@ -1,6 +1,6 @@
 //! The router: which models there are, which workers are up, and which of them serves a request.
 //!
-//! It owns the table of models and the registry of workers. It reads no prompt and holds no
+//! It owns the table of models and the registry of workers. It keeps no prompt and holds no
 //! connection of a client: the gateway calls it, it calls workers, and every stream passes
 //! through it.
 //!
@@ -10,11 +10,14 @@
 //! - [`Config`] (`config`): the table `[router]`
 //! - `models`: the rows of the model table, kept in memory
 //! - `choice`: what a request is answered with
-//! - `registry`: the workers that are up, their leases and connections
-//!   - `connection`: one worker, and how many streams it runs
+//! - `registry`: the workers that are up, their leases, and the choice of one for a request
+//!   - `configured` ([`ConfiguredWorker`]): workers that are asked what they serve
+//!   - `balance` ([`BalanceConfig`]): the policies of that choice
+//!   - `affinity`: beginnings of prompts, and which workers have seen them
+//!   - `connection`: one worker; `engine`: what one of its engines has to do
+//!   - `breaker` ([`BreakerConfig`]): whether a worker that failed may be asked
 //!   - `place`, `outcome`: a place on a worker for one attempt, and how it ended
 //! - `dispatch`: sends a request to a worker, and to others if that fails
-//!   - `balance`: which one that is
 //!   - `generation`: the events of one generation, whichever workers they come from
 //!   - `attempt`: one worker's stream, watched until it ends
 //!   - `attempts`: the workers that a request is tried on
@@ -25,15 +28,21 @@
 //!   - `observation`: how a request goes, told once
 //! - `admission` ([`QueueConfig`]): the line of those who wait for room
 //! - `catalog`: the models with what serves them now
-//! - [`Error`] (`error`), `metrics`
+//! - [`Error`] (`error`), `metrics`; `bench`: what benchmarks reach
 
 mod admission;
+mod affinity;
 mod balance;
+#[doc(hidden)]
+pub mod bench;
+mod breaker;
 mod catalog;
 mod choice;
 mod config;
+mod configured;
 mod connection;
 mod dispatch;
+mod engine;
 mod error;
 pub mod metrics;
 mod models;
@@ -43,7 +52,10 @@ mod registry;
 mod router;
 
 pub use admission::QueueConfig;
+pub use balance::{BalanceConfig, Policy};
+pub use breaker::BreakerConfig;
 pub use config::Config;
+pub use configured::ConfiguredWorker;
 pub use dispatch::RetryConfig;
 pub use error::Error;
 pub use router::Router;

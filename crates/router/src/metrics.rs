@@ -5,6 +5,14 @@ use metrics::{describe_counter, describe_gauge};
 /// Describes the metrics to the recorder; call once at start.
 pub fn describe() {
     describe_gauge!(WORKERS, "Workers in the registry.");
+    describe_gauge!(
+        UNROUTED,
+        "Workers that are up and get no request, by reason."
+    );
+    describe_counter!(
+        BREAKER_TOTAL,
+        "Changes of workers' breakers, by what they changed to."
+    );
     describe_gauge!(IN_FLIGHT, "Streams that workers run, by model.");
     describe_counter!(
         DISPATCHES_TOTAL,
@@ -36,6 +44,15 @@ pub fn describe() {
 
 /// Gauge: workers in the registry.
 pub(crate) const WORKERS: &str = "fathom_router_workers";
+
+/// Gauge by `reason`: workers that are up and get no request. The reason is `unreachable` (a call
+/// did not get there), `breaker` (too many requests failed) or `no_model` (it serves no model of
+/// the table).
+pub(crate) const UNROUTED: &str = "fathom_router_ready_but_unrouted";
+
+/// Counter by `to`: changes of workers' breakers to `open`, `half_open` (one request finds out)
+/// and `closed`.
+pub(crate) const BREAKER_TOTAL: &str = "fathom_router_breaker_changes_total";
 
 /// Gauge by `model`: streams that workers run.
 pub(crate) const IN_FLIGHT: &str = "fathom_router_in_flight";

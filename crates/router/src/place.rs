@@ -6,10 +6,13 @@ use std::time::Duration;
 use fathom_proto::catalog::Deployment;
 use fathom_proto::id::{ModelId, TenantId};
 use fathom_proto::inference::Inference;
+use tokio::time::Instant;
 
-use crate::connection::{Connection, Load};
+use crate::breaker::Pass;
+use crate::connection::Connection;
+use crate::engine::Load;
 use crate::metrics;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Verdict};
 
 /// What a place is wanted for.
 #[derive(Clone, Copy)]
@@ -39,39 +42,45 @@ pub(crate) enum Pick {
 pub(crate) struct Place {
     model: ModelId,
     outcome: Outcome,
+    connection: Arc<Connection>,
     load: Load,
-    deployment: Arc<Deployment>,
+    pass: Pass,
 }
 
 impl Place {
-    pub fn new(model: &ModelId, load: Load, deployment: Arc<Deployment>) -> Self {
+    pub fn new(model: &ModelId, connection: &Arc<Connection>, load: Load, pass: Pass) -> Self {
         ::metrics::gauge!(metrics::IN_FLIGHT, "model" => model.to_string()).increment(1.0);
         // Whoever drops it without a word is a caller that went away.
         Self {
             model: model.clone(),
             outcome: Outcome::Dropped,
+            connection: connection.clone(),
             load,
-            deployment,
+            pass,
         }
     }
 
     /// What to call.
     pub fn worker(&self) -> Arc<dyn Inference> {
-        self.connection().inference.clone()
+        self.connection.inference.clone()
     }
 
     /// Names the worker among those that were tried.
     pub fn connection(&self) -> &Arc<Connection> {
-        self.load.connection()
+        &self.connection
     }
 
     /// What answers there.
     pub fn deployment(&self) -> &Arc<Deployment> {
-        &self.deployment
+        &self.load.engine().deployment
     }
 
     /// The first token came so long after the attempt began.
-    pub fn first_token(&self, _after: Duration) {}
+    pub fn first_token(&self, after: Duration) {
+        let now = Instant::now();
+        self.load.engine().first_token(after, now);
+        self.connection.first_token(self.pass, now);
+    }
 
     /// Frees the place; the worker is judged by how it went.
     pub fn settle(mut self, outcome: Outcome) {
@@ -81,6 +90,11 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        let now = Instant::now();
+        if self.outcome.verdict() == Verdict::Refusal {
+            self.load.engine().refused(now);
+        }
+        self.connection.settle(self.pass, self.outcome, now);
         let model = self.model.to_string();
         let outcome = self.outcome.name();
         ::metrics::gauge!(metrics::IN_FLIGHT, "model" => model.clone()).decrement(1.0);

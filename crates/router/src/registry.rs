@@ -1,13 +1,16 @@
 //! The workers that are up: what each serves, how to call it, and until when that holds.
 
+mod pool;
+mod pools;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use fastrand::Rng;
 use fathom_kit::net::Endpoint;
 use fathom_proto::catalog::Deployment;
 use fathom_proto::id::{ModelId, WorkerId};
@@ -16,11 +19,15 @@ use fathom_proto::registry::{Announcement, Lease};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use crate::breaker::BreakerConfig;
 use crate::connection::{Connect, Connection};
 use crate::dispatch::RetryConfig;
-use crate::place::{Ask, Pick};
-use crate::registry::table::{Table, Worker};
-use crate::{Config, Error};
+use crate::engine::Load;
+use crate::place::{Ask, Pick, Place};
+use crate::registry::pool::{Balancer, Found};
+use crate::registry::pools::Pools;
+use crate::registry::table::Table;
+use crate::{Config, Error, metrics};
 
 /// Most models that one worker may serve.
 const MAX_MODELS: usize = 1_000;
@@ -28,6 +35,10 @@ const MAX_MODELS: usize = 1_000;
 /// The workers that are up.
 pub(crate) struct Workers {
     table: Mutex<Table>,
+    /// What the table says, for those who look without its lock.
+    pools: Arc<Pools>,
+    balancer: Balancer,
+    breaker: BreakerConfig,
     /// A worker is new, or serves other models than before.
     added: Notify,
     connect: Connect,
@@ -41,8 +52,12 @@ pub(crate) struct Workers {
 impl Workers {
     /// Nobody yet.
     pub fn new(config: &Config, connect: Connect) -> Self {
+        let pools = Arc::new(Pools::default());
         Self {
-            table: Mutex::default(),
+            table: Mutex::new(Table::new(pools.clone(), config.zone.clone())),
+            pools,
+            balancer: Balancer::new(config.balance),
+            breaker: config.breaker,
             added: Notify::new(),
             connect,
             lease: config.lease,
@@ -56,28 +71,12 @@ impl Workers {
     /// Adds a worker or renews its lease. The connection stays while the address does.
     pub fn register(&self, announcement: Announcement) -> Result<Lease, Error> {
         check(&announcement)?;
-        let now = Instant::now();
         let lease = Lease {
             duration: self.lease,
         };
-        let expires = Some(now + self.lease);
-        let mut table = self.table();
-        if table.renew(&announcement, expires) {
-            return Ok(lease);
-        }
-        let connection = match table.connection(&announcement) {
-            Some(connection) => connection,
-            None => Connection::new(self.connect(&announcement.endpoint)?),
-        };
-        self.insert(
-            &mut table,
-            Worker {
-                announcement,
-                connection,
-                expires,
-            },
-            now,
-        )?;
+        let expires = Some(Instant::now() + self.lease);
+        let connect = |announcement: &Announcement| self.connect(&announcement.endpoint);
+        self.add(announcement, expires, connect)?;
         Ok(lease)
     }
 
@@ -88,17 +87,7 @@ impl Workers {
         inference: Arc<dyn Inference>,
     ) -> Result<(), Error> {
         check(&announcement)?;
-        let mut table = self.table();
-        if table.renew(&announcement, None) {
-            return Ok(());
-        }
-        let known = table.connection(&announcement);
-        let worker = Worker {
-            announcement,
-            connection: known.unwrap_or_else(|| Connection::new(inference)),
-            expires: None,
-        };
-        self.insert(&mut table, worker, Instant::now())
+        self.add(announcement, None, |_| Ok(inference))
     }
 
     /// Takes a worker out; what it runs goes on.
@@ -111,7 +100,7 @@ impl Workers {
     /// Takes out the worker behind `connection`, because it cannot be reached. It comes back
     /// with its next announcement; one of this process would not, so it stays.
     pub fn forget(&self, connection: &Arc<Connection>) {
-        if let Some(worker) = self.table().remove_unreachable(connection) {
+        if let Some(worker) = self.table().put_aside(connection) {
             tracing::warn!(worker.id = %worker, "worker is not reachable");
         }
     }
@@ -123,24 +112,50 @@ impl Workers {
         }
     }
 
-    /// A place on the least loaded worker that fits.
+    /// Measures the workers that are up and get no request, given which names are of any use.
+    pub fn measure(&self, is_target: impl Fn(&ModelId) -> bool) {
+        let unrouted = self.table().unrouted(is_target, Instant::now());
+        for (reason, count) in unrouted {
+            ::metrics::gauge!(metrics::UNROUTED, "reason" => reason).set(count);
+        }
+    }
+
+    /// A place on a worker that fits.
     pub fn pick(&self, ask: &Ask<'_>) -> Pick {
-        self.table().pick(ask, Instant::now())
+        let Some(pool) = self.pools.get(ask.target) else {
+            return Pick::Nobody;
+        };
+        match pool.pick(ask, &self.balancer, Instant::now(), &mut Rng::new()) {
+            Found::Member(member, pass) => {
+                // The count goes up at once, so that a burst spreads.
+                let load = Load::on(&member.engine);
+                Pick::Place(Place::new(ask.target, &member.connection, load, pass))
+            }
+            Found::Out(after) => Pick::Out(after),
+            Found::Nobody => Pick::Nobody,
+        }
     }
 
-    /// Whether a worker fits.
+    /// Whether a worker fits and may be asked.
     pub fn serve(&self, ask: &Ask<'_>) -> bool {
-        self.table().serves(ask, Instant::now())
+        let pool = self.pools.get(ask.target);
+        pool.is_some_and(|pool| pool.serves(ask, Instant::now()))
     }
 
-    /// As [`Self::pick`], but waits for such a worker to come up; until `until`.
+    /// As [`Self::pick`], but waits for such a worker to come up or to be asked again; until
+    /// `until`.
     pub async fn wait(&self, ask: &Ask<'_>, until: Instant) -> Pick {
         loop {
             // Heard from here on, so that none is missed between looking and waiting.
             let mut added = pin!(self.added.notified());
             added.as_mut().enable();
             let pick = self.pick(ask);
-            if matches!(pick, Pick::Place(_)) || timeout_at(until, added).await.is_err() {
+            let next = match pick {
+                Pick::Place(_) => return pick,
+                Pick::Out(after) => until.min(Instant::now() + after),
+                Pick::Nobody => until,
+            };
+            if timeout_at(next, added).await.is_err() && next == until {
                 return pick;
             }
         }
@@ -154,6 +169,17 @@ impl Workers {
         since + self.wait_for_worker
     }
 
+    /// How long a worker counts as up after it said so.
+    pub fn lease(&self) -> Duration {
+        self.lease
+    }
+
+    /// Whether another worker than this one said that it serves at `endpoint`.
+    pub fn registers_itself(&self, endpoint: &Endpoint, worker: &WorkerId) -> bool {
+        let endpoint = endpoint.to_string();
+        self.table().at(&endpoint).is_some_and(|at| at != worker)
+    }
+
     /// How requests that failed are tried again.
     pub fn retry(&self) -> RetryConfig {
         self.retry
@@ -162,15 +188,29 @@ impl Workers {
     /// What serves `model`: of several deployments the one with the shortest context, because a
     /// request may meet any of them.
     pub fn deployment(&self, model: &ModelId) -> Option<Deployment> {
-        let table = self.table();
-        let deployments = table.deployments(model, Instant::now());
+        let now = Instant::now();
+        let pool = self.pools.get(model)?;
+        let live = pool
+            .members()
+            .filter(|member| member.connection.is_live(now));
+        let deployments = live.map(|member| &*member.engine.deployment);
         deployments
             .min_by_key(|deployment| deployment.context_length)
             .cloned()
     }
 
-    fn insert(&self, table: &mut Table, worker: Worker, now: Instant) -> Result<(), Error> {
-        let id = worker.announcement.worker.clone();
+    fn add(
+        &self,
+        announcement: Announcement,
+        expires: Option<Instant>,
+        connect: impl FnOnce(&Announcement) -> Result<Arc<dyn Inference>, Error>,
+    ) -> Result<(), Error> {
+        let now = Instant::now();
+        let mut table = self.table();
+        if table.renew(&announcement, expires) {
+            return Ok(());
+        }
+        let id = announcement.worker.clone();
         if !table.contains(&id) && table.len() >= self.max_workers {
             table.remove_expired(now);
             if table.len() >= self.max_workers {
@@ -179,13 +219,23 @@ impl Workers {
                 });
             }
         }
+        let connection = match table.connection(&announcement) {
+            Some(connection) => connection,
+            None => {
+                let inference = connect(&announcement)?;
+                // At the router's own start every worker appears, and none is new.
+                let appeared = (now >= self.started + self.lease).then_some(now);
+                let number = table.next_number();
+                Connection::new(inference, id.clone(), number, appeared, self.breaker)
+            }
+        };
         tracing::info!(
             worker.id = %id,
-            worker.endpoint = %worker.announcement.endpoint,
-            worker.models = worker.announcement.models.len(),
+            worker.endpoint = %announcement.endpoint,
+            worker.models = announcement.models.len(),
             "worker is up"
         );
-        table.insert(worker);
+        table.insert(announcement, connection, expires, now);
         self.added.notify_waiters();
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The service itself.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +14,12 @@ use fathom_proto::registry::{Announcement, Lease, Registry};
 use sqlx::AnyPool;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::configured;
 use crate::connection::over_grpc;
 use crate::dispatch::Dispatch;
 use crate::models::Models;
 use crate::registry::Workers;
-use crate::{Config, Error, catalog};
+use crate::{Config, ConfiguredWorker, Error, catalog};
 
 /// How often the table of models is read: a change shows after so long at most.
 const REFRESH_MODELS: Duration = Duration::from_secs(2);
@@ -28,6 +30,7 @@ pub struct Router {
     models: Arc<Models>,
     workers: Arc<Workers>,
     dispatch: Arc<Dispatch>,
+    configured: Arc<[ConfiguredWorker]>,
 }
 
 impl Router {
@@ -43,10 +46,12 @@ impl Router {
             dispatch: Dispatch::new(&models, &workers, config),
             models,
             workers,
+            configured: config.workers.clone().into(),
         })
     }
 
-    /// Reads changes of the table of models and takes out workers whose lease is over, until
+    /// Reads changes of the table of models, asks the workers of the configuration what they
+    /// serve, and takes out workers whose lease is over, until
     /// draining begins. Run it as a task of its own.
     pub async fn keep_current(self, shutdown: Shutdown) {
         let mut ticks = interval(REFRESH_MODELS);
@@ -56,10 +61,18 @@ impl Router {
                 ticks.tick().await;
                 self.workers.sweep();
                 self.models.refresh().await;
+                let models = &self.models;
+                self.workers
+                    .measure(|target| models.context_length(target).is_some());
             }
+        };
+        let ask = async {
+            configured::keep_asking(&self.workers, &self.configured).await;
+            pending::<()>().await;
         };
         tokio::select! {
             () = refresh => {}
+            () = ask => {}
             () = shutdown.draining() => {}
         }
     }

@@ -1,48 +1,57 @@
-//! The table behind the registry's lock: workers by id and by model.
+//! The table behind the registry's lock: workers by id.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fathom_proto::catalog::Deployment;
-#[cfg(test)]
-use fathom_proto::engines::EngineLoad;
 use fathom_proto::id::{ModelId, WorkerId};
 use fathom_proto::registry::{Announcement, ServedModel};
 use tokio::time::Instant;
 
-use crate::balance::least_loaded;
-use crate::connection::{Connection, Load};
+use crate::breaker::Admission;
+use crate::connection::Connection;
+use crate::engine::Engine;
 use crate::metrics;
-use crate::place::{Ask, Pick, Place};
+use crate::registry::pool::Member;
+use crate::registry::pools::Pools;
 
-/// Workers, and which of them serve a model.
-#[derive(Default)]
+/// Workers, and what of them is to be seen in the pools.
 pub(super) struct Table {
     workers: HashMap<WorkerId, Worker>,
-    serving: HashMap<ModelId, Vec<WorkerId>>,
+    pools: Arc<Pools>,
+    /// The zone of this router; `None`: any is as good.
+    zone: Option<String>,
     /// Since when nobody serves a model that somebody served.
     lost: HashMap<ModelId, Instant>,
-    turn: usize,
+    /// Connections that were made.
+    connections: u32,
 }
 
 /// Most models that are remembered after the last worker of them.
 const MAX_LOST: usize = 10_000;
 
 /// One registered worker.
-pub(super) struct Worker {
-    pub announcement: Announcement,
-    pub connection: Arc<Connection>,
-    /// `None`: never.
-    pub expires: Option<Instant>,
-}
-
-impl Worker {
-    fn is_live(&self, now: Instant) -> bool {
-        self.expires.is_none_or(|expires| now < expires)
-    }
+struct Worker {
+    announcement: Announcement,
+    connection: Arc<Connection>,
+    /// One for each model, where several may be the same.
+    engines: Vec<Arc<Engine>>,
+    /// Whether it comes back by itself once it is out.
+    leased: bool,
+    /// False: a call did not reach it, and it has said nothing since.
+    reachable: bool,
 }
 
 impl Table {
+    pub fn new(pools: Arc<Pools>, zone: Option<String>) -> Self {
+        Self {
+            workers: HashMap::new(),
+            pools,
+            zone,
+            lost: HashMap::new(),
+            connections: 0,
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.workers.len()
     }
@@ -51,18 +60,24 @@ impl Table {
         self.workers.contains_key(worker)
     }
 
+    /// A number that no connection has had.
+    pub fn next_number(&mut self) -> u32 {
+        self.connections = self.connections.wrapping_add(1);
+        self.connections
+    }
+
     /// Renews the lease and the load of a worker that otherwise says what it said before; false
-    /// if there is none.
+    /// if there is none, or it was out of reach.
     pub fn renew(&mut self, announcement: &Announcement, expires: Option<Instant>) -> bool {
         let known = self.workers.get_mut(&announcement.worker);
-        let Some(worker) = known.filter(|known| same_but_load(&known.announcement, announcement))
+        let Some(worker) = known
+            .filter(|known| known.reachable && same_but_load(&known.announcement, announcement))
         else {
             return false;
         };
-        worker.expires = expires;
-        let known = worker.announcement.models.iter_mut();
-        for (known, said) in known.zip(&announcement.models) {
-            known.load = said.load;
+        worker.connection.lease(expires);
+        for (engine, said) in worker.engines.iter().zip(&announcement.models) {
+            engine.announce(said.load);
         }
         true
     }
@@ -73,17 +88,59 @@ impl Table {
         (known.announcement.endpoint == announcement.endpoint).then(|| known.connection.clone())
     }
 
-    /// Adds a worker in place of the one with its id.
-    pub fn insert(&mut self, worker: Worker) {
-        let id = worker.announcement.worker.clone();
-        self.remove(&id);
-        for served in &worker.announcement.models {
-            let serving = self.serving.entry(served.model.clone()).or_default();
-            if !serving.contains(&id) {
-                serving.push(id.clone());
+    /// The leased worker at `endpoint`.
+    pub fn at(&self, endpoint: &str) -> Option<&WorkerId> {
+        let mut workers = self.workers.iter();
+        let at =
+            workers.find(|(_, worker)| worker.leased && worker.announcement.endpoint == endpoint);
+        at.map(|(id, _)| id)
+    }
+
+    /// Adds a worker in place of the one with its id, and of one that had its address before.
+    pub fn insert(
+        &mut self,
+        announcement: Announcement,
+        connection: Arc<Connection>,
+        expires: Option<Instant>,
+        now: Instant,
+    ) {
+        let leased = expires.is_some();
+        connection.lease(expires);
+        let before = self.workers.remove(&announcement.worker);
+        let engines = engines(&announcement, before.as_ref(), now);
+        let worker = Worker {
+            announcement,
+            connection,
+            engines,
+            leased,
+            reachable: true,
+        };
+        let before_connection = before.as_ref().map(|before| &*before.connection);
+        let near = self.is_near(&worker.announcement);
+        for (served, engine) in worker.announcement.models.iter().zip(&worker.engines).rev() {
+            let member = Member {
+                connection: worker.connection.clone(),
+                engine: engine.clone(),
+                near,
+            };
+            self.pools.put(&served.model, before_connection, member);
+        }
+        for ServedModel { model, .. } in
+            before.iter().flat_map(|before| &before.announcement.models)
+        {
+            if !worker
+                .announcement
+                .models
+                .iter()
+                .any(|now| now.model == *model)
+                && let Some(connection) = before_connection
+            {
+                self.take(model, connection);
             }
         }
-        self.workers.insert(id, worker);
+        self.replaced(&worker);
+        self.workers
+            .insert(worker.announcement.worker.clone(), worker);
         self.measure();
     }
 
@@ -91,18 +148,7 @@ impl Table {
         let Some(removed) = self.workers.remove(worker) else {
             return false;
         };
-        for ServedModel { model, .. } in &removed.announcement.models {
-            if let Some(serving) = self.serving.get_mut(model) {
-                serving.retain(|id| id != worker);
-                if serving.is_empty() {
-                    self.serving.remove(model);
-                    if self.lost.len() >= MAX_LOST {
-                        self.lost.clear();
-                    }
-                    self.lost.insert(model.clone(), Instant::now());
-                }
-            }
-        }
+        self.unroute(&removed.announcement, &removed.connection);
         self.measure();
         true
     }
@@ -110,25 +156,26 @@ impl Table {
     /// When `model` had its last worker; `None`: it never had one.
     pub fn last_served(&self, model: &ModelId, now: Instant) -> Option<Instant> {
         // A lease that is over counts until the worker is taken out.
-        let serving = self.serving.contains_key(model).then_some(now);
+        let serving = self.pools.get(model).map(|_| now);
         serving.or_else(|| self.lost.get(model).copied())
     }
 
-    /// Removes the leased worker behind `connection`, unless it has a newer one by now.
-    pub fn remove_unreachable(&mut self, connection: &Arc<Connection>) -> Option<WorkerId> {
-        let (id, _) = self.workers.iter().find(|(_, worker)| {
-            worker.expires.is_some() && Arc::ptr_eq(&worker.connection, connection)
+    /// Asks nothing of the leased worker behind `connection` until it says that it is there. Its
+    /// breaker stays, for one that says so and cannot be reached.
+    pub fn put_aside(&mut self, connection: &Arc<Connection>) -> Option<WorkerId> {
+        let worker = self.workers.values_mut().find(|worker| {
+            worker.leased && worker.reachable && Arc::ptr_eq(&worker.connection, connection)
         })?;
-        let id = id.clone();
-        self.remove(&id);
-        Some(id)
+        worker.reachable = false;
+        let announcement = worker.announcement.clone();
+        self.unroute(&announcement, connection);
+        self.measure();
+        Some(announcement.worker)
     }
 
     pub fn remove_expired(&mut self, now: Instant) -> Vec<WorkerId> {
-        let expired = self
-            .workers
-            .iter()
-            .filter(|(_, worker)| !worker.is_live(now));
+        let workers = self.workers.iter();
+        let expired = workers.filter(|(_, worker)| !worker.connection.is_live(now));
         let expired: Vec<WorkerId> = expired.map(|(id, _)| id.clone()).collect();
         for id in &expired {
             self.remove(id);
@@ -136,78 +183,85 @@ impl Table {
         expired
     }
 
-    /// Takes a place on the least loaded worker. The count goes up before anyone else can look,
-    /// so a burst spreads.
-    pub fn pick(&mut self, ask: &Ask<'_>, now: Instant) -> Pick {
-        let workers: Vec<_> = self.fitting(ask, now).collect();
-        let running: Vec<_> = workers
-            .iter()
-            .map(|(worker, _)| worker.connection.running())
-            .collect();
-        let Some(least) = least_loaded(&running, self.turn) else {
-            return Pick::Nobody;
-        };
-        let (worker, deployment) = workers[least];
-        let deployment = Arc::new(deployment.clone());
-        let place = Place::new(ask.target, Load::on(&worker.connection), deployment);
-        self.turn = self.turn.wrapping_add(1);
-        Pick::Place(place)
+    /// How many workers are up and get no request, by reason; a worker serves nothing if none of
+    /// its names `is_target`.
+    pub fn unrouted(
+        &self,
+        is_target: impl Fn(&ModelId) -> bool,
+        now: Instant,
+    ) -> [(&'static str, u32); 3] {
+        let [mut unreachable, mut breaker, mut no_model] = [0; 3];
+        for worker in self.workers.values() {
+            let Some(standing) = worker.connection.standing(now) else {
+                continue;
+            };
+            let mut names = worker.announcement.models.iter();
+            if !worker.reachable {
+                unreachable += 1;
+            } else if standing.admission != Admission::Free {
+                breaker += 1;
+            } else if !names.any(|served| is_target(&served.model)) {
+                no_model += 1;
+            }
+        }
+        [
+            ("unreachable", unreachable),
+            ("breaker", breaker),
+            ("no_model", no_model),
+        ]
     }
 
-    /// Whether a worker fits.
-    pub fn serves(&self, ask: &Ask<'_>, now: Instant) -> bool {
-        self.fitting(ask, now).next().is_some()
+    fn is_near(&self, announcement: &Announcement) -> bool {
+        let zones = self.zone.as_ref().zip(announcement.zone.as_ref());
+        zones.is_none_or(|(own, theirs)| own == theirs)
     }
 
-    pub fn deployments(&self, model: &ModelId, now: Instant) -> impl Iterator<Item = &Deployment> {
-        self.live(model, now)
-            .flat_map(|worker| &worker.announcement.models)
-            .filter(move |served| served.model == *model)
-            .map(|served| &served.deployment)
+    /// A worker that started again has a new id, and would be known twice for the rest of a lease.
+    fn replaced(&mut self, by: &Worker) {
+        if !by.leased {
+            return;
+        }
+        if let Some(id) = self.at(&by.announcement.endpoint).cloned() {
+            self.remove(&id);
+        }
     }
 
-    /// What the engines behind `model` had to do when they last said so.
-    #[cfg(test)]
-    pub fn loads(&self, model: &ModelId) -> Vec<EngineLoad> {
-        self.live(model, Instant::now())
-            .flat_map(|worker| &worker.announcement.models)
-            .filter(|served| served.model == *model)
-            .map(|served| served.load)
-            .collect()
+    fn unroute(&mut self, announcement: &Announcement, connection: &Connection) {
+        for ServedModel { model, .. } in &announcement.models {
+            self.take(model, connection);
+        }
     }
 
-    fn fitting(&self, ask: &Ask<'_>, now: Instant) -> impl Iterator<Item = (&Worker, &Deployment)> {
-        let Ask {
-            target,
-            tried,
-            like,
-            ..
-        } = *ask;
-        self.live(target, now)
-            .filter(|worker| {
-                let connection = &worker.connection;
-                !tried.iter().any(|tried| Arc::ptr_eq(tried, connection))
-            })
-            .filter_map(move |worker| {
-                let served = worker.announcement.models.iter();
-                let served = served.filter(|served| served.model == *target);
-                let deployment = served.map(|served| &served.deployment).next()?;
-                let fits = like.is_none_or(|like| like == deployment);
-                fits.then_some((worker, deployment))
-            })
-    }
-
-    fn live(&self, model: &ModelId, now: Instant) -> impl Iterator<Item = &Worker> {
-        let serving = self.serving.get(model).map_or(&[][..], Vec::as_slice);
-        serving
-            .iter()
-            .filter_map(|id| self.workers.get(id))
-            .filter(move |worker| worker.is_live(now))
+    fn take(&mut self, model: &ModelId, connection: &Connection) {
+        if self.pools.get(model).is_some() && self.pools.take(model, connection) {
+            if self.lost.len() >= MAX_LOST {
+                self.lost.clear();
+            }
+            self.lost.insert(model.clone(), Instant::now());
+        }
     }
 
     fn measure(&self) {
-        ::metrics::gauge!(metrics::WORKERS).set(self.workers.len() as f64);
+        let reachable = self.workers.values().filter(|worker| worker.reachable);
+        ::metrics::gauge!(metrics::WORKERS).set(reachable.count() as f64);
     }
+}
+
+/// The engines of a worker: names with the same deployment share one, and those of before go on.
+fn engines(announcement: &Announcement, before: Option<&Worker>, now: Instant) -> Vec<Arc<Engine>> {
+    let mut engines: Vec<Arc<Engine>> = Vec::with_capacity(announcement.models.len());
+    let before = before.map_or(&[][..], |before| &before.engines);
+    for said in &announcement.models {
+        let mut known = engines.iter().chain(before);
+        let known = known.find(|known| *known.deployment == said.deployment);
+        let engine = match known {
+            Some(known) => known.clone(),
+            None => Engine::new(said.deployment.clone(), now),
+        };
+        engine.announce(said.load);
+        engines.push(engine);
+    }
+    engines
 }
 
 /// Whether two announcements differ in nothing but what the engines have to do.

@@ -10,7 +10,9 @@ use futures::FutureExt;
 use tokio::time::advance;
 
 use super::*;
-use crate::place::Place;
+use crate::outcome::Outcome;
+
+mod balancing;
 
 const LEASE: Duration = Duration::from_secs(9);
 
@@ -36,6 +38,11 @@ impl Inference for Nothing {
             prompt_tokens: 0,
         })
     }
+}
+
+/// A worker that generates nothing.
+pub(crate) fn nothing() -> Arc<dyn Inference> {
+    Arc::new(Nothing)
 }
 
 fn workers(max_workers: usize) -> Workers {
@@ -157,7 +164,6 @@ async fn a_heartbeat_brings_the_newest_load_and_changes_nothing_else() {
     news.as_mut().enable();
     announced.models[0].load.running = 7;
     workers.register(announced.clone()).unwrap();
-    assert_eq!(workers.table().loads(&chat()), [announced.models[0].load]);
     assert!(Arc::ptr_eq(&connection, &serving(&workers).unwrap()));
     assert!(news.as_mut().now_or_never().is_none());
     announced.zone = Some("b".into());
@@ -220,11 +226,12 @@ async fn a_burst_spreads_over_the_workers() {
             .register(announcement(worker, port as u16 + 1, 10))
             .unwrap();
     }
-    let loads: Vec<_> = (0..6).map(|_| place(&workers, &[]).unwrap()).collect();
-    assert!(loads.iter().all(|load| load.connection().running() == 2));
-    let freed = loads[3].connection().clone();
-    drop(loads);
-    assert_eq!(freed.running(), 0);
+    let places: Vec<_> = (0..60).map(|_| place(&workers, &[]).unwrap()).collect();
+    for place in &places {
+        let mine = |other: &&Place| Arc::ptr_eq(other.connection(), place.connection());
+        let streams = places.iter().filter(mine).count();
+        assert!((18..=22).contains(&streams), "{streams}");
+    }
 }
 
 #[tokio::test]
@@ -276,4 +283,103 @@ async fn an_announcement_that_cannot_be_used_is_refused_with_its_field() {
         let error = fathom_proto::Error::from(workers.register(bad).unwrap_err());
         assert_eq!(error.param.as_deref(), Some(field), "{error}");
     }
+}
+
+/// A lost registration heals with the next heartbeat, a restarted worker with its first.
+#[tokio::test]
+async fn a_worker_that_starts_again_takes_the_place_of_the_one_before() {
+    let workers = workers(8);
+    workers.register(announcement("before", 1, 10)).unwrap();
+    let before = serving(&workers).unwrap();
+    workers.register(announcement("after", 1, 20)).unwrap();
+    assert_eq!(workers.table().len(), 1);
+    assert!(!Arc::ptr_eq(&before, &serving(&workers).unwrap()));
+    workers.deregister(&"before".into());
+    assert_eq!(workers.deployment(&chat()).unwrap().context_length, 20);
+}
+
+/// A worker that says that it is there, and cannot be reached, must not fail a request with each
+/// heartbeat for ever.
+#[tokio::test(start_paused = true)]
+async fn a_worker_out_of_reach_comes_back_with_a_heartbeat_until_its_breaker_opens() {
+    let workers = workers(8);
+    let unreachable = Outcome::Failed(fathom_proto::ErrorCode::Unavailable);
+    for heartbeat in 0..7 {
+        workers.register(announcement("a", 1, 10)).unwrap();
+        let Some(place) = place(&workers, &[]) else {
+            panic!("heartbeat {heartbeat}")
+        };
+        let connection = place.connection().clone();
+        place.settle(unreachable);
+        workers.forget(&connection);
+        assert!(matches!(pick(&workers), Pick::Nobody));
+        assert_eq!(unrouted(&workers), [1, 0, 0]);
+    }
+    workers.register(announcement("a", 1, 10)).unwrap();
+    assert!(matches!(pick(&workers), Pick::Out(_)));
+    assert_eq!(unrouted(&workers), [0, 1, 0]);
+}
+
+#[tokio::test]
+async fn a_worker_that_serves_nothing_that_is_asked_for_is_measured() {
+    let workers = workers(8);
+    workers.register(announcement("a", 1, 10)).unwrap();
+    assert_eq!(unrouted(&workers), [0, 0, 0]);
+    let counts = workers.table().unrouted(|_| false, Instant::now());
+    assert_eq!(counts[2], ("no_model", 1));
+}
+
+/// CB-4: with every breaker open the answer is at once, and says when to come again; then one
+/// request finds out.
+#[tokio::test(start_paused = true)]
+async fn cb_4_all_out_is_said_at_once() {
+    let workers = workers(8);
+    for port in [1, 2] {
+        let id = format!("worker-{port}");
+        workers.register(announcement(&id, port, 10)).unwrap();
+    }
+    let failed = Outcome::Failed(fathom_proto::ErrorCode::WorkerFailed);
+    let after = loop {
+        match pick(&workers) {
+            Pick::Place(place) => place.settle(failed),
+            Pick::Out(after) => break after,
+            Pick::Nobody => panic!("there are two"),
+        }
+    };
+    assert!(after <= Duration::from_secs(1), "{after:?}");
+    let (target, tenant) = (chat(), "tenant".into());
+    assert!(!workers.serve(&ask(&target, &tenant, &[])));
+    let asked = Instant::now();
+    let wanted = ask(&target, &tenant, &[]);
+    let probe = placed(workers.wait(&wanted, asked + LEASE).await).unwrap();
+    assert!(asked.elapsed() <= after + Duration::from_millis(1));
+    assert!(matches!(pick(&workers), Pick::Out(_)) || workers.serve(&wanted));
+    probe.settle(Outcome::Finished);
+    assert!(workers.serve(&wanted));
+}
+
+#[tokio::test]
+async fn only_workers_with_the_same_deployment_continue() {
+    let workers = workers(8);
+    workers.register(announcement("a", 1, 10)).unwrap();
+    workers.register(announcement("b", 2, 20)).unwrap();
+    let (target, tenant) = (chat(), "tenant".into());
+    for context_length in [10, 20, 30] {
+        let like = announcement("any", 3, context_length).models.remove(0);
+        let mut wanted = ask(&target, &tenant, &[]);
+        wanted.like = Some(&like.deployment);
+        let place = placed(workers.pick(&wanted));
+        let found = place.map(|place| place.deployment().context_length);
+        assert_eq!(found, (context_length < 30).then_some(context_length));
+    }
+}
+
+fn pick(workers: &Workers) -> Pick {
+    let (target, tenant) = (chat(), "tenant".into());
+    workers.pick(&ask(&target, &tenant, &[]))
+}
+
+fn unrouted(workers: &Workers) -> [u32; 3] {
+    let counts = workers.table().unrouted(|_| true, Instant::now());
+    counts.map(|(_, count)| count)
 }
