@@ -1,19 +1,22 @@
 //! Going on at another worker after the first token.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use fathom_kit::shutdown::Shutdown;
 use fathom_proto::inference::{Event, Inference, Piece, TokenStream};
+use fathom_proto::registry::Registry;
 use fathom_proto::{Error, ErrorCode};
 use fathom_router::{Config, RetryConfig};
 use fathom_test_database::TestDatabase;
 use futures::StreamExt;
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Runs, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
-use crate::faulty::{End, Faulty, LENGTH, Plan, whole};
-use crate::harness::{Harness, request, start};
+use crate::faulty::{End, Faulty, LENGTH, Plan, Worker, whole};
+use crate::harness::{Harness, announcement, request, serve_over_grpc, start};
 
 /// What a caller gets: text, and the error that ends it, if one does.
 type Answer = (String, Option<Error>);
@@ -86,6 +89,56 @@ async fn a_worker_that_dies_after_tokens_is_not_noticed() {
         assert_eq!(workers.attempts(), [0, 5]);
         assert!(begun.elapsed() < Duration::from_secs(1));
         assert_eq!(workers.running(), 0);
+    }
+}
+
+/// LIFE-6
+#[tokio::test]
+async fn a_process_that_dies_in_the_middle_is_not_noticed() {
+    let harness = start().await;
+    let shutdown = Shutdown::new(Duration::from_secs(1));
+    let silent = Plan {
+        tokens: 5,
+        end: End::Silence,
+    };
+    let workers = Arc::new(Faulty {
+        plans: Mutex::new([silent].into()),
+        ..Faulty::default()
+    });
+    let mut processes = Vec::new();
+    for name in ["a", "b", "c"] {
+        let process = Runtime::new().unwrap();
+        let endpoint = {
+            let _inside = process.enter();
+            serve_over_grpc(&Arc::new(Worker(workers.clone())), &shutdown).to_string()
+        };
+        let announced = announcement(name, &endpoint, 8192);
+        harness.router.register(announced).await.unwrap();
+        processes.push(process);
+    }
+    let (request, context) = request("deepseek-chat");
+    let mut stream = harness.router.generate(request, context).await.unwrap();
+    let mut text = String::new();
+    while let Some(event) = stream.next().await {
+        if let Event::Delta(delta) = event.unwrap() {
+            let Piece::Text(piece) = delta.piece else {
+                panic!("not text");
+            };
+            text.push_str(&piece);
+            // The one that fell silent dies, and one that may be asked next.
+            if text.ends_with("t4 ") {
+                let serving = |process: &Runtime| process.metrics().num_alive_tasks();
+                processes.sort_by_key(serving);
+                for process in processes.drain(1..) {
+                    process.shutdown_background();
+                }
+            }
+        }
+    }
+    assert_eq!(text, whole());
+    assert_eq!(workers.attempts(), [0, 5]);
+    for process in processes {
+        process.shutdown_background();
     }
 }
 

@@ -109,7 +109,8 @@ impl Faulty {
     }
 }
 
-struct Worker(Arc<Faulty>);
+/// One of them.
+pub struct Worker(pub Arc<Faulty>);
 
 #[tonic::async_trait]
 impl Inference for Worker {

@@ -169,7 +169,7 @@ impl Inference for Fake {
 }
 
 /// Serves a fake over gRPC until `shutdown` drains.
-pub fn serve_over_grpc(fake: &Arc<Fake>, shutdown: &Shutdown) -> Endpoint {
+pub fn serve_over_grpc<F: Inference + 'static>(fake: &Arc<F>, shutdown: &Shutdown) -> Endpoint {
     let address: ListenAddress = "127.0.0.1:0".parse().unwrap();
     let listener = address.bind().unwrap();
     let endpoint = listener.endpoint().unwrap();

@@ -214,18 +214,47 @@ async fn vectors_are_tried_for_in_the_same_way() {
     assert_eq!(idle.calls(), 2);
 }
 
+/// CB-4
+#[tokio::test]
+async fn when_every_worker_fails_the_answer_is_fast_and_says_when() {
+    let harness = start().await;
+    tokio::time::pause();
+    let workers = ["a", "b", "c"].map(|worker| {
+        let failing = Fake::new(Script::Fail(failed));
+        harness.add(worker, &failing);
+        failing
+    });
+    let calls = || workers.iter().map(|worker| worker.calls()).sum::<usize>();
+    let mut error = error_of(generate(&harness).await).await;
+    while error.code != ErrorCode::Unavailable {
+        error = error_of(generate(&harness).await).await;
+        assert!(calls() < 1_000, "it ends");
+    }
+    let (asked, begun) = (calls(), std::time::Instant::now());
+    let paused = Instant::now();
+    let error = generate(&harness).await.err().unwrap();
+    assert_eq!(error.code, ErrorCode::Unavailable);
+    assert!(
+        error
+            .retry_after
+            .is_some_and(|after| after <= Duration::from_secs(1))
+    );
+    assert_eq!((calls(), paused.elapsed()), (asked, Duration::ZERO));
+    let took = begun.elapsed();
+    assert!(took < Duration::from_millis(20), "{took:?}");
+}
+
 /// OVER-5
 #[tokio::test]
 async fn a_storm_of_failures_is_not_made_worse() {
     const RATE: u32 = 200;
     const SECONDS: u32 = 30;
-    for code in [ErrorCode::Overloaded, ErrorCode::Unavailable, ErrorCode::WorkerFailed] {
+    for code in [ErrorCode::Overloaded, ErrorCode::Unavailable] {
         let harness = start().await;
         tokio::time::pause();
         let refuse = match code {
             ErrorCode::Overloaded => Script::Refuse(|| Error::new(ErrorCode::Overloaded, "full")),
-            ErrorCode::Unavailable => Script::Refuse(|| Error::new(ErrorCode::Unavailable, "away")),
-            _ => Script::Fail(failed),
+            _ => Script::Refuse(|| Error::new(ErrorCode::Unavailable, "away")),
         };
         let refusing = Fake::new(refuse);
         for worker in ["a", "b", "c"] {
