@@ -27,6 +27,11 @@ run: setup-build ## Build, and serve on 127.0.0.1:8080 with a demo tenant (flags
 	$(tools) RUSTFLAGS="$${RUSTFLAGS-} -C target-cpu=native" cargo build --release -p fathom
 	@exec "$${CARGO_TARGET_DIR:-target}/release/fathom" up $(ARGS)
 
+.PHONY: drill
+drill: setup-build ## Kill one of three zones under 200 streams, and say what they noticed (flags: ARGS="…")
+	$(tools) RUSTFLAGS="$${RUSTFLAGS-} -C target-cpu=native" cargo build --release -p fathom
+	@exec "$${CARGO_TARGET_DIR:-target}/release/fathom" drill zone-loss $(ARGS)
+
 .PHONY: test
 test: setup-test ## Run every test, with a real model and PostgreSQL (a part of them: ARGS="name")
 	$(tools) cargo test --workspace --no-run

@@ -10,7 +10,7 @@ use fathom_kit::telemetry;
 use fathom_worker::EngineConfig;
 
 use crate::process::Process;
-use crate::{Config, admin, engine, experiments, migrate, model, roles, up};
+use crate::{Config, admin, drill, engine, experiments, migrate, model, ports, roles, up};
 
 /// A self-hosted LLM serving platform that speaks DeepSeek's and OpenAI's API.
 #[derive(Debug, Parser)]
@@ -31,19 +31,13 @@ enum Command {
         model: Option<PathBuf>,
     },
     /// Run the public edge.
-    Gateway(Options),
+    Gateway(Role),
     /// Run the auth service.
-    Auth(Options),
+    Auth(Role),
     /// Run the router.
-    Router(Options),
+    Router(Role),
     /// Run a worker.
-    Worker {
-        #[command(flatten)]
-        options: Options,
-        /// Drain when standard input closes, as it does when the parent process ends.
-        #[arg(long, hide = true)]
-        supervised: bool,
-    },
+    Worker(Role),
     /// See and change what a running worker serves.
     Engine {
         /// Where the worker listens: `http://HOST:PORT`, or `unix:PATH` for a worker of `fathom
@@ -89,6 +83,33 @@ enum Command {
     /// Look after model files.
     #[command(subcommand)]
     Model(model::Command),
+    /// Break a Fathom that it starts for this, and say what the clients noticed.
+    #[command(subcommand)]
+    Drill(drill::Command),
+}
+
+/// A role in a process of its own.
+#[derive(Args, Debug)]
+struct Role {
+    #[command(flatten)]
+    options: Options,
+    /// Drain when standard input closes, as it does when the parent process ends.
+    #[arg(long, hide = true)]
+    supervised: bool,
+}
+
+impl Role {
+    fn serve<S>(self, start: S) -> anyhow::Result<()>
+    where
+        S: AsyncFnOnce(&Config, &Process) -> anyhow::Result<ports::Role>,
+    {
+        serve(self.options.load()?, async move |config, process| {
+            if self.supervised {
+                process.stop_with_parent()?;
+            }
+            roles::run(start(&config, &process), &process).await
+        })
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -143,25 +164,12 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
                 up::run(config, process).await
             })
         }
-        Command::Gateway(options) => serve(options.load()?, async |config, process| {
-            roles::run(roles::gateway(&config, &process), &process).await
-        }),
-        Command::Auth(options) => serve(options.load()?, async |config, process| {
-            roles::run(roles::auth(&config, &process), &process).await
-        }),
-        Command::Router(options) => serve(options.load()?, async |config, process| {
-            roles::run(roles::router(&config, &process), &process).await
-        }),
-        Command::Worker {
-            options,
-            supervised,
-        } => serve(options.load()?, async move |config, process| {
-            if supervised {
-                process.stop_with_parent()?;
-            }
-            let start = async { Ok(roles::worker(&config, &process).await?.0) };
-            roles::run(start, &process).await
-        }),
+        Command::Gateway(role) => role.serve(roles::gateway),
+        Command::Auth(role) => role.serve(roles::auth),
+        Command::Router(role) => role.serve(roles::router),
+        Command::Worker(role) => {
+            role.serve(async |config, process| Ok(roles::worker(config, process).await?.0))
+        }
         Command::Engine { worker, command } => once(Options::default().load()?, async |_| {
             engine::run(command, &worker).await
         }),
@@ -197,6 +205,9 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             telemetry::init_logs(&config.telemetry)?;
             model::run(command, &config)
         }
+        Command::Drill(command) => once(Config::defaults_in(&kit_config::home()), async |_| {
+            drill::run(command).await
+        }),
     }
 }
 

@@ -16,12 +16,14 @@
 //! - [`admin`]: `fathom admin` and `fathom audit`, which change and check identities
 //! - `experiments`: `fathom experiments`, which makes, ends and reports experiments
 //! - [`migrate`]: `fathom migrate`
+//! - [`drill`]: `fathom drill`, which breaks a Fathom of processes and watches its clients
 //! - [`banner`]: what a person sees when `up` is ready
 
 pub mod admin;
 pub mod banner;
 pub mod cli;
 pub mod config;
+pub mod drill;
 mod engine;
 mod experiments;
 pub mod migrate;

@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use fathom_kit::readiness::Readiness;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::Gateway;
 
 const PERIOD: Duration = Duration::from_secs(2);
+/// The same while something is missing, which at a start it is for a moment.
+const SOON: Duration = Duration::from_millis(200);
 
 /// Sets the readiness conditions `auth` and `router` to false, and keeps them true to the facts
 /// until draining begins.
@@ -22,14 +24,13 @@ pub fn dependencies(
 }
 
 async fn watch(gateway: Gateway, readiness: Readiness) {
-    let mut ticks = interval(PERIOD);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let watch = async {
         loop {
-            ticks.tick().await;
             let router = timeout(PERIOD, gateway.catalog.list_models()).await;
-            readiness.set("auth", gateway.identities.serves());
-            readiness.set("router", matches!(router, Ok(Ok(_))));
+            let (auth, router) = (gateway.identities.serves(), matches!(router, Ok(Ok(_))));
+            readiness.set("auth", auth);
+            readiness.set("router", router);
+            sleep(if auth && router { PERIOD } else { SOON }).await;
         }
     };
     tokio::select! {

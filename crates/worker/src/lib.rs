@@ -14,7 +14,7 @@
 //! - `engine`: what every engine does
 //!   - `local`: weights in this process
 //!   - `upstream`: another server that speaks OpenAI's API
-//!   - `sim`: text from a formula, for tests and load
+//!   - `sim` ([`sim_script`]): text from a formula, for tests and load
 //! - `admission`: how many run, how many wait and for how long
 //! - [`store`]: weights on disk, fetched when absent
 //! - [`announce`]: tells the routers that this worker is up
@@ -37,6 +37,7 @@ pub use config::{
     Config, EngineConfig, KeySource, LocalConfig, MaxTokensField, SimConfig, SimFault,
     SimFaultKind, UpstreamConfig,
 };
+pub use engine::sim::sim_script;
 pub use engine::upstream::{Failure as UpstreamFailure, Reply as UpstreamReply, UpstreamError};
 pub use error::{Error, PromptTokens};
 pub use worker::Worker;

@@ -1,14 +1,17 @@
 //! Promises that need several services. Each test runs in both wirings, because a service and its
-//! remote twin must be interchangeable.
+//! remote twin must be interchangeable; those that kill something run real processes.
 #![expect(
-    clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
     reason = "a test that cannot go on has failed"
 )]
 
 mod administration;
 mod answers;
 mod auth_down;
+mod breaker;
 mod cancellation;
 mod credentials;
 mod drain;
@@ -16,15 +19,21 @@ mod errors;
 mod faults;
 mod feedback;
 mod layers;
+mod life;
 mod operator;
+mod overload;
+mod processes;
 mod records;
 mod requests;
+mod retries;
 mod revocation;
+mod rolling;
 mod rotation;
 mod statements;
 mod swap;
 mod websocket;
 mod worker_death;
+mod zones;
 
 /// Makes a test for each wiring of an `async fn(Wiring)`.
 #[macro_export]

@@ -4,6 +4,7 @@
 mod answer;
 mod faults;
 mod faulty;
+mod script;
 #[cfg(test)]
 mod tests;
 mod vectors;
@@ -27,6 +28,8 @@ use crate::engine::sim::vectors::vector;
 use crate::engine::sim::words::Words;
 use crate::engine::{Engine, answer_budget, extra, param};
 use crate::{Error, SimConfig, SimFault, SimFaultKind};
+
+pub use script::sim_script;
 
 /// One simulated engine.
 pub(crate) struct Sim {

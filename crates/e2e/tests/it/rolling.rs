@@ -1,0 +1,152 @@
+//! Processes that are told to stop, and started again, while clients are served.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use fathom::drill::{Fleet, Node, Question};
+use fathom_client::Client;
+use fathom_e2e::Chaos;
+use fathom_test_database::TestDatabase;
+use futures::future::join_all;
+
+use crate::processes::{LIMIT, Processes, Questions, eventually, plan, signal};
+
+/// DRAIN-1, with 24 of its 100 streams: a gateway that is told to stop says that it wants no
+/// traffic, finishes what it has, streams, whole answers and those that wait, and ends well.
+#[tokio::test]
+async fn drain_1_a_gateway_finishes_what_it_has() {
+    drains(|fleet| &mut fleet.gateways[0]).await;
+}
+
+/// DRAIN-1: so does a router.
+#[tokio::test]
+async fn drain_1_a_router_finishes_what_it_has() {
+    drains(|fleet| &mut fleet.routers[0]).await;
+}
+
+/// DRAIN-1: so does a worker.
+#[tokio::test]
+async fn drain_1_a_worker_finishes_what_it_has() {
+    drains(|fleet| &mut fleet.workers[0]).await;
+}
+
+async fn drains(pick: fn(&mut Fleet) -> &mut Node) {
+    let mut processes = Processes::start(&plan("a", |sim| {
+        sim.inter_token = Duration::from_millis(30);
+        sim.capacity = 32;
+    }))
+    .await;
+    let ledger = std::mem::take(&mut processes.ledger);
+    let client = processes.client(0);
+    let asked = Questions::seeded(61).take(40, 60);
+    let (streams, wholes) = asked.split_at(24);
+    let streams = join_all(streams.iter().map(|one| ledger.stream(&client, *one)));
+    let wholes = join_all(wholes.iter().map(|one| ledger.whole(&client, *one)));
+    let drain = async {
+        eventually("some run and some wait", LIMIT, async || {
+            let running = processes.running_at(&processes.workers).await;
+            let gateways = &processes.gateways;
+            let open = Fleet::sum(gateways, "fathom_gateway_requests_in_flight", &[]).await;
+            (running == 32.0 && open == 40.0 && ledger.running() > 0).then_some(())
+        })
+        .await;
+        let node = pick(&mut processes);
+        signal(node, "TERM");
+        eventually("it wants no traffic", LIMIT, async || {
+            (!node.is_ready().await).then_some(())
+        })
+        .await;
+        assert!(
+            node.ended().is_none(),
+            "it has ended with requests under way"
+        );
+        let status = node.wait(LIMIT).await.unwrap();
+        assert!(status.success(), "{status}");
+    };
+    let _ = tokio::join!(streams, wholes, drain);
+    processes.ledger = ledger;
+    processes.assert_nothing_lost().await;
+}
+
+/// DRAIN-3, once and without another version: every process is restarted, one after the other,
+/// and no request fails. On PostgreSQL; clients and gateways reach what they call by names that
+/// stand for all of a kind.
+#[tokio::test]
+async fn drain_3_a_rolling_restart_costs_no_request() {
+    let database = TestDatabase::postgres().await;
+    let (url, edge, router) = (
+        database.url.clone(),
+        Arc::new(Chaos::start().await.unwrap()),
+        Arc::new(Chaos::start().await.unwrap()),
+    );
+    let mut plan = plan("abc", |sim| sim.inter_token = Duration::from_millis(15));
+    plan.edges = 2;
+    let told = (edge.clone(), router.clone());
+    plan.adjust = Box::new(move |name, config| {
+        config.auth.database.clone_from(&url);
+        config.router.database = Some(url.clone());
+        config.gateway.router = told.1.endpoint();
+        if name.starts_with("router") {
+            told.1.lead_to(&config.router.listen);
+        }
+        if name.starts_with("gateway") {
+            told.0.lead_to(&config.gateway.listen);
+        }
+    });
+    let mut processes = Processes::start(&plan).await;
+    let ledger = std::mem::take(&mut processes.ledger);
+    println!("seed 62");
+    let (name, key) = (edge.endpoint().to_string(), processes.key().clone());
+    let over = AtomicBool::new(false);
+    let lanes = (0..12_u32).map(async |lane| {
+        for turn in 0.. {
+            if over.load(Ordering::Relaxed) {
+                break;
+            }
+            let question = Question {
+                id: lane * 10_000 + turn,
+                seed: 62,
+                tokens: 10 + lane,
+            };
+            // A new connection each time, which goes to whoever is there.
+            let client = Client::new(name.clone(), key.clone());
+            if lane % 2 == 0 {
+                ledger.stream(&client, question).await;
+            } else {
+                ledger.whole(&client, question).await;
+            }
+        }
+    });
+    let roll = async {
+        eventually("streams run", LIMIT, async || {
+            (ledger.running() > 0).then_some(())
+        })
+        .await;
+        let workers = processes.workers.len();
+        restart(&mut processes.auth).await;
+        for number in 0..workers {
+            restart(&mut processes.workers[number]).await;
+            processes.registered(workers).await.unwrap();
+        }
+        for number in 0..processes.routers.len() {
+            restart(&mut processes.routers[number]).await;
+            processes.registered(workers).await.unwrap();
+        }
+        for number in 0..processes.gateways.len() {
+            restart(&mut processes.gateways[number]).await;
+        }
+        over.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(join_all(lanes), roll);
+    processes.ledger = ledger;
+    processes.assert_nothing_lost().await;
+}
+
+async fn restart(node: &mut Node) {
+    signal(node, "TERM");
+    let status = node.wait(LIMIT).await.unwrap();
+    assert!(status.success(), "{}: {status}", node.name);
+    node.start().unwrap();
+    node.ready(LIMIT).await.unwrap();
+}
