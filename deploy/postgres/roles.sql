@@ -24,5 +24,9 @@ GRANT SELECT, INSERT, UPDATE ON tenants, clients, api_keys, signing_keys TO fath
 GRANT SELECT, INSERT, UPDATE, DELETE ON client_secrets, limits TO fathom_app;
 GRANT SELECT, INSERT, DELETE ON revoked_tokens, used_assertions TO fathom_app;
 
+GRANT SELECT, INSERT, UPDATE ON experiments, experiment_arms TO fathom_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON experiment_requests TO fathom_app;
+GRANT SELECT, INSERT ON experiment_changes TO fathom_app;
+
 GRANT SELECT, INSERT ON audit_log TO fathom_app;
 GRANT SELECT, UPDATE ON audit_head TO fathom_app;

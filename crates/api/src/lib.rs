@@ -6,6 +6,7 @@
 //!
 //! - [`chat`], [`completions`], [`embeddings`], [`models`]: the REST endpoints
 //! - [`stream`]: messages of the WebSocket `/v1/stream`
+//! - [`feedback`]: what an answer was worth
 //! - [`oauth`]: tokens, introspection and metadata (RFC 6749, 7662, 8414)
 //! - [`error`]: the error body of every endpoint
 //! - [`sampling`], [`mod@format`], [`tools`], [`logprobs`], [`usage`]: fields that several
@@ -16,6 +17,7 @@ pub mod chat;
 pub mod completions;
 pub mod embeddings;
 pub mod error;
+pub mod feedback;
 pub mod format;
 pub mod logprobs;
 pub mod models;

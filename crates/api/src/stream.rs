@@ -76,6 +76,21 @@ pub struct StreamRequest {
     pub extra: Extra,
 }
 
+/// What answered, as the `x-fathom-` headers of other routes say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnsweredBy {
+    /// The model.
+    pub model: String,
+    /// Its version; absent: it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    /// Version of the configuration of models.
+    pub config_version: u64,
+    /// `NAME/ARM` of the experiment that the request is part of; absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<String>,
+}
+
 /// What the server sends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -92,10 +107,16 @@ pub enum ServerMessage<'a> {
     },
     /// The generation is complete; a normal close follows.
     Done {
+        /// Id of the request.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<Cow<'a, str>>,
         /// Token counts.
         usage: Usage,
         /// Why it ended.
         finish_reason: FinishReason,
+        /// What answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fathom: Option<AnsweredBy>,
     },
     /// The request is refused or failed; a close follows.
     Error {

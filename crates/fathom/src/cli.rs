@@ -10,7 +10,7 @@ use fathom_kit::telemetry;
 use fathom_worker::EngineConfig;
 
 use crate::process::Process;
-use crate::{Config, admin, drill, engine, migrate, model, ports, roles, up};
+use crate::{Config, admin, drill, engine, experiments, migrate, model, ports, roles, up};
 
 /// A self-hosted LLM serving platform that speaks DeepSeek's and OpenAI's API.
 #[derive(Debug, Parser)]
@@ -61,6 +61,16 @@ enum Command {
         json: bool,
         #[command(subcommand)]
         resource: admin::Resource,
+    },
+    /// Try out parameters or versions of a model on a part of its users.
+    Experiments {
+        #[command(flatten)]
+        options: Options,
+        /// Print JSON: an object, or an array of them.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        command: experiments::Command,
     },
     /// Check the log of changes.
     #[command(subcommand)]
@@ -169,6 +179,13 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             resource,
         } => once(options.load()?, async |config| {
             admin::run(resource, &config, json).await
+        }),
+        Command::Experiments {
+            options,
+            json,
+            command,
+        } => once(options.load()?, async |config| {
+            experiments::run(command, &config, json).await
         }),
         Command::Audit(AuditCommand::Verify { options, head }) => {
             once(options.load()?, async |config| {

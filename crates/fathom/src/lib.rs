@@ -14,6 +14,7 @@
 //! - `engine`: `fathom engine`, which changes what a running worker serves
 //! - `model`: `fathom model`, which fetches and inspects model files
 //! - [`admin`]: `fathom admin` and `fathom audit`, which change and check identities
+//! - `experiments`: `fathom experiments`, which makes, ends and reports experiments
 //! - [`migrate`]: `fathom migrate`
 //! - [`drill`]: `fathom drill`, which breaks a Fathom of processes and watches its clients
 //! - [`banner`]: what a person sees when `up` is ready
@@ -24,6 +25,7 @@ pub mod cli;
 pub mod config;
 pub mod drill;
 mod engine;
+mod experiments;
 pub mod migrate;
 mod model;
 pub mod ports;

@@ -75,9 +75,10 @@ impl Generation {
             model,
             requests,
             per_prompt,
+            user,
         } = asked;
         let mut lifetime = Lifetime::begin(gateway, session, &model)?;
-        let context = lifetime.context(session, record);
+        let context = lifetime.context(session, record, user);
         let count = requests.len();
         let at_a_time = gateway.config.concurrent_choices;
         let begin = async {
@@ -126,8 +127,11 @@ impl Generation {
                 prompt_tokens,
                 cached_tokens,
                 fingerprint,
-                route: _,
+                route,
             } => {
+                if let Some(route) = route {
+                    self.record.set_route(*route);
+                }
                 self.fingerprint = self.fingerprint.take().or(fingerprint);
                 self.counts.begin(choice, prompt_tokens, cached_tokens);
                 self.record.set_usage(self.counts.sum());

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use fathom_kit::shutdown::Shutdown;
 use fathom_proto::administration::Administration;
 use fathom_proto::catalog::Catalog;
+use fathom_proto::feedback::Feedback;
 use fathom_proto::identity::Identity;
 use fathom_proto::inference::Inference;
 use fathom_proto::{Error, ErrorCode};
@@ -59,6 +60,8 @@ pub struct Gateway {
     pub inference: Arc<dyn Inference>,
     /// Knows the models.
     pub catalog: Arc<dyn Catalog>,
+    /// Takes what callers think of their answers.
+    pub feedback: Arc<dyn Feedback>,
     /// Limits and defaults.
     pub config: Arc<Config>,
     /// Ends streams that outlive the process's deadline.

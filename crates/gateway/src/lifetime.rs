@@ -1,7 +1,7 @@
 //! What ends a request from outside: its deadline, the end of its caller's rights, the end of this
 //! server.
 
-use fathom_proto::id::ModelId;
+use fathom_proto::id::{ModelId, UserId};
 use fathom_proto::identity::Scope;
 use fathom_proto::inference::RequestContext;
 use fathom_proto::{Error, ErrorCode};
@@ -43,12 +43,18 @@ impl Lifetime {
         })
     }
 
-    /// What the services behind are told of the request.
-    pub fn context(&self, session: &Session, record: &Record) -> RequestContext {
+    /// What the services behind are told of the request; a caller that names no user is one.
+    pub fn context(
+        &self,
+        session: &Session,
+        record: &Record,
+        user: Option<UserId>,
+    ) -> RequestContext {
+        let principal = session.principal();
         RequestContext {
             request_id: record.id().clone(),
-            tenant: session.principal().tenant.clone(),
-            user: session.principal().subject.as_str().into(),
+            tenant: principal.tenant.clone(),
+            user: user.unwrap_or_else(|| principal.subject.as_str().into()),
             deadline: Some(self.deadline),
         }
     }

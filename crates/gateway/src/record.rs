@@ -2,6 +2,8 @@
 //! Ends are counted when the *answer* ends, so that a stream is measured whole. Nothing of what a
 //! caller wrote is in it: no prompt, no text, no credential.
 
+mod route;
+
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -12,11 +14,12 @@ use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
+use fathom_api::stream::AnsweredBy;
 use fathom_kit::server::Peer;
 use fathom_proto::ErrorCode;
 use fathom_proto::id::{ModelId, RequestId};
 use fathom_proto::identity::Principal;
-use fathom_proto::inference::Usage;
+use fathom_proto::inference::{Route, Usage};
 use http::{HeaderName, HeaderValue, Method};
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
@@ -49,6 +52,9 @@ pub async fn layer(mut request: Request, next: Next) -> Response {
     if let Some(ErrorNote(error)) = response.extensions_mut().remove::<ErrorNote>() {
         details.error = Some(error.code);
         error.log_cause(Some(&ending.record.0.id));
+    }
+    if let Some(route) = &details.route {
+        route::tell(route, response.headers_mut());
     }
     drop(details);
     if let Ok(id) = HeaderValue::from_str(ending.record.id().as_str()) {
@@ -94,6 +100,7 @@ struct Details {
     caller: Option<(String, String)>,
     refusal: Option<Refusal>,
     model: Option<ModelId>,
+    route: Option<Route>,
     first_token: Option<Instant>,
     usage: Option<Usage>,
 }
@@ -138,6 +145,16 @@ impl Record {
     /// The model that generates; only names that the router accepted, so that labels are bounded.
     pub fn set_model(&self, model: ModelId) {
         self.details().model = Some(model);
+    }
+
+    /// What the router chose for the request; of several answers, for the first that begins.
+    pub fn set_route(&self, route: Route) {
+        self.details().route.get_or_insert(route);
+    }
+
+    /// What the router chose, as the caller is told.
+    pub fn answered_by(&self) -> Option<AnsweredBy> {
+        self.details().route.as_ref().map(route::answered_by)
     }
 
     /// Text was generated.
@@ -197,6 +214,7 @@ impl Drop for Ending {
         let duration = begun.elapsed();
         let first_token = details.first_token.map(|at| at.duration_since(*begun));
         let (tenant, caller) = details.caller.unzip();
+        let answer = details.route.as_ref();
         gauge!(metrics::IN_FLIGHT).decrement(1);
         counter!(metrics::REQUESTS, "route" => route.clone(), "status" => status.to_string())
             .increment(1);
@@ -223,6 +241,10 @@ impl Drop for Ending {
             caller.id = caller.as_deref(),
             refusal = details.refusal.map(tracing::field::display),
             model.id = details.model.as_ref().map(ModelId::as_str),
+            answer.model = answer.map(|route| route.model.as_str()),
+            answer.version = answer.and_then(|route| route.version),
+            answer.config_version = answer.map(|route| route.config_version),
+            answer.experiment = answer.and_then(route::experiment),
             prompt_tokens = details.usage.map(|usage| usage.prompt_tokens),
             completion_tokens = details.usage.map(|usage| usage.completion_tokens),
             first_token_ms = first_token.map(|time| time.as_secs_f64() * 1000.0),

@@ -11,6 +11,7 @@ mod messages;
 mod sampling;
 mod stream;
 mod tools;
+mod user;
 
 use fathom_api::sampling::Extra;
 use fathom_proto::id::ModelId;
@@ -25,6 +26,7 @@ pub use completion::from_completion;
 pub use embedding::{Encoding, from_embedding};
 pub use fan_out::FanOut;
 pub use stream::from_stream;
+pub use user::user;
 
 /// No model has a longer name.
 const MAX_MODEL_NAME_BYTES: usize = 200;

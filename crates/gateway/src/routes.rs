@@ -4,6 +4,7 @@ mod admin;
 mod chat;
 mod completions;
 mod embeddings;
+mod feedback;
 mod models;
 mod oauth;
 mod stream;
@@ -40,6 +41,7 @@ fn table() -> Vec<Route> {
         ("/completions", inference, post(completions::create)),
         ("/v1/embeddings", inference, post(embeddings::create)),
         ("/embeddings", inference, post(embeddings::create)),
+        ("/v1/feedback", inference, post(feedback::create)),
         ("/v1/models", models, get(models::list)),
         ("/models", models, get(models::list)),
         ("/v1/models/{id}", models, get(models::retrieve)),

@@ -65,14 +65,37 @@ impl Error {
         }
     }
 
-    /// Whether the other side was never reached: no answer of it, but what the network said here.
-    /// An `unavailable` that somebody answered with is none.
+    /// Whether no connection came about, so that the other side knows nothing of the call.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
-        // A source does not travel, so this one is of a call of this process.
-        let source = self.source.as_ref();
-        self.code == ErrorCode::Unavailable
-            && source.is_some_and(|source| source.is::<tonic::Status>())
+        let mut cause = self.transport().and_then(std::error::Error::source);
+        while let Some(error) = cause {
+            if error.is::<tonic::ConnectError>() {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+
+    /// Whether the connection broke or the call was cut off, so that nobody knows how far the
+    /// other side came with it.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        let lost = |status: &tonic::Status| {
+            use tonic::Code::{Cancelled, DeadlineExceeded, Unavailable, Unknown};
+            matches!(
+                status.code(),
+                Cancelled | DeadlineExceeded | Unavailable | Unknown
+            )
+        };
+        self.transport().is_some_and(lost) && !self.is_unreachable()
+    }
+
+    /// What the network said here; `None`: somebody answered. A source does not travel, so this
+    /// one is of a call of this process.
+    fn transport(&self) -> Option<&tonic::Status> {
+        self.source.as_ref()?.downcast_ref()
     }
 
     /// The same error with a hint when to come again.

@@ -4,6 +4,7 @@
 mod administration;
 mod catalog;
 mod engines;
+mod feedback;
 mod identity;
 mod inference;
 mod registry;
@@ -12,6 +13,7 @@ mod status;
 pub use administration::{AdministrationClient, AdministrationServer};
 pub use catalog::{CatalogClient, CatalogServer};
 pub use engines::{EnginesClient, EnginesServer};
+pub use feedback::{FeedbackClient, FeedbackServer};
 pub use identity::{IdentityClient, IdentityServer};
 pub use inference::{InferenceClient, InferenceServer};
 pub use registry::{RegistryClient, RegistryServer};

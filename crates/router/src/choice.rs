@@ -45,28 +45,41 @@ impl Models {
     pub fn choose(
         &self,
         model: &ModelId,
-        _sampling: &Sampling,
-        _context: &RequestContext,
+        sampling: &Sampling,
+        context: &RequestContext,
     ) -> Result<Choice, Error> {
         let model = model.clone();
         let Some(context_length) = self.context_length(&model) else {
             return Err(Error::ModelNotFound { model });
+        };
+        let (tenant, user) = (&context.tenant, &context.user);
+        let assigned = self.experiments.assign(&model, tenant, user, sampling);
+        let (experiment, parameters) = match assigned {
+            Some(assigned) => {
+                self.experiments.remember(&assigned.assignment, context);
+                (Some(assigned.assignment), assigned.parameters)
+            }
+            None => (None, Sampling::default()),
         };
         Ok(Choice {
             route: Route {
                 model: model.clone(),
                 version: None,
                 config_version: 0,
-                experiment: None,
+                experiment,
             },
             target: model,
             context_length,
-            parameters: Sampling::default(),
+            parameters,
             fallback: None,
             hedging: false,
         })
     }
 
     /// Notes how a request went.
-    pub fn observe(&self, _choice: &Choice, _observed: Observed) {}
+    pub fn observe(&self, choice: &Choice, observed: Observed) {
+        if let Some(assignment) = &choice.route.experiment {
+            self.experiments.observe(assignment, observed);
+        }
+    }
 }

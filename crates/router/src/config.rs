@@ -5,7 +5,7 @@ use std::time::Duration;
 use fathom_kit::net::ListenAddress;
 use serde::{Deserialize, Serialize};
 
-use crate::{BalanceConfig, BreakerConfig, ConfiguredWorker, RetryConfig};
+use crate::{BalanceConfig, BreakerConfig, ConfiguredWorker, QueueConfig, RetryConfig};
 
 /// `[router]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,8 +37,17 @@ pub struct Config {
     pub balance: BalanceConfig,
     /// When a worker that fails is not asked for a while.
     pub breaker: BreakerConfig,
-    /// How requests that fail before their first token are tried again.
+    /// How long a worker may take to the first token before another one is asked. Shorter than
+    /// the reading of the longest prompt: such prompts are never answered.
+    #[serde(with = "humantime_serde")]
+    pub first_token_timeout: Duration,
+    /// How long a worker may be silent between tokens before another one goes on.
+    #[serde(with = "humantime_serde")]
+    pub token_timeout: Duration,
+    /// How requests that fail are tried again.
     pub retry: RetryConfig,
+    /// How requests wait while every worker is full.
+    pub queue: QueueConfig,
 }
 
 impl Default for Config {
@@ -54,7 +63,10 @@ impl Default for Config {
             zone: None,
             balance: BalanceConfig::default(),
             breaker: BreakerConfig::default(),
+            first_token_timeout: Duration::from_secs(120),
+            token_timeout: Duration::from_secs(30),
             retry: RetryConfig::default(),
+            queue: QueueConfig::default(),
         }
     }
 }

@@ -1,9 +1,17 @@
-//! Sends a request to the least loaded worker of its model, and to another one if that fails
-//! before anything was generated.
+//! Sends a request to a worker, and to others if that fails: before the first token it begins
+//! again, after it another worker goes on.
 
+mod attempt;
 mod attempts;
-mod retried;
+mod continuation;
+mod generation;
+mod hedge;
+mod latency;
+mod observation;
 mod retry;
+mod target;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -11,61 +19,136 @@ use fathom_proto::Error as PublicError;
 use fathom_proto::inference::{
     EmbedRequest, Embeddings, GenerateRequest, RequestContext, Sampling, TokenStream,
 };
+use futures::stream;
+use tokio::time::Instant;
+use tower::retry::budget::{Budget, TpsBudget};
 
+use crate::dispatch::attempt::{Failure, Limits, contact};
 use crate::dispatch::attempts::Attempts;
-use crate::dispatch::retried::{Generation, Retried};
+use crate::dispatch::generation::Generation;
+use crate::dispatch::observation::Observation;
+use crate::dispatch::target::{Target, Targets};
 use crate::models::Models;
 use crate::outcome::Outcome;
 use crate::registry::Workers;
+use crate::{Config, Error};
 
 pub use retry::RetryConfig;
 
-/// Starts the generation. Until its first token, what fails is tried again where and when that
-/// may help.
-pub(crate) async fn generate(
-    models: &Models,
-    workers: &Arc<Workers>,
-    mut request: GenerateRequest,
-    context: RequestContext,
-) -> Result<TokenStream, PublicError> {
-    let choice = models.choose(&request.model, &request.sampling, &context)?;
-    let allowed = choice.context_length;
-    request.context_length = Some(
-        request
-            .context_length
-            .map_or(allowed, |asked| asked.min(allowed)),
-    );
-    let attempts = Attempts::new(workers, choice.target, &context);
-    let generation = Generation {
-        request,
-        context,
-        attempts,
-    };
-    Ok(Box::pin(Retried::start(generation).await?))
+/// What every request needs.
+pub(crate) struct Dispatch {
+    models: Arc<Models>,
+    workers: Arc<Workers>,
+    targets: Targets,
+    limits: Limits,
+    /// What may be tried again.
+    budget: TpsBudget,
+    /// What may be tried twice at a time.
+    hedges: TpsBudget,
 }
 
-/// Embeds; tries again in the same way.
-pub(crate) async fn embed(
-    models: &Models,
-    workers: &Arc<Workers>,
-    request: EmbedRequest,
-    context: RequestContext,
-) -> Result<Embeddings, PublicError> {
-    let choice = models.choose(&request.model, &Sampling::default(), &context)?;
-    let mut attempts = Attempts::new(workers, choice.target, &context);
-    loop {
-        let place = attempts.place().await?;
-        let worker = place.worker();
-        let answer = worker.embed(request.clone(), context.clone()).await;
-        match answer {
-            Ok(embeddings) => {
-                place.settle(Outcome::Finished);
-                return Ok(embeddings);
-            }
-            Err(error) => {
-                place.settle(Outcome::Failed(error.code));
-                attempts.failed(error).await?;
-            }
+impl Dispatch {
+    pub fn new(models: &Arc<Models>, workers: &Arc<Workers>, config: &Config) -> Arc<Self> {
+        Arc::new(Self {
+            models: models.clone(),
+            workers: workers.clone(),
+            targets: Targets::new(config.queue),
+            limits: Limits {
+                first_token: config.first_token_timeout,
+                between_tokens: config.token_timeout,
+            },
+            budget: config.retry.budget(),
+            hedges: retry::hedging_budget(),
+        })
+    }
+
+    /// Starts the generation; returns with its first event.
+    pub async fn generate(
+        self: &Arc<Self>,
+        request: GenerateRequest,
+        context: RequestContext,
+    ) -> Result<TokenStream, PublicError> {
+        let choice = self
+            .models
+            .choose(&request.model, &request.sampling, &context)?;
+        let target = self.targets.get(&choice.target);
+        let observation = Observation::new(&self.models, choice);
+        let generation = Generation::new(self, request, context, target, observation);
+        let mut generation = Box::new(generation);
+        let first = generation.first().await?;
+        Ok(Box::pin(stream::unfold(
+            (Some(first), generation),
+            |(first, mut generation)| async move {
+                let item = match first {
+                    Some(first) => Ok(first),
+                    None => generation.next().await?,
+                };
+                Some((item, (None, generation)))
+            },
+        )))
+    }
+
+    /// Embeds; tries again in the same way. Vectors of another model are of no use, so there is
+    /// no fallback.
+    pub async fn embed(
+        self: &Arc<Self>,
+        mut request: EmbedRequest,
+        context: RequestContext,
+    ) -> Result<Embeddings, PublicError> {
+        let choice = self
+            .models
+            .choose(&request.model, &Sampling::default(), &context)?;
+        let target = self.targets.get(&choice.target);
+        request.model = choice.target.clone();
+        let mut observation = Observation::new(&self.models, choice);
+        let embedded = self.embedded(request, context, target).await;
+        match &embedded {
+            Ok(_) => observation.finished(),
+            Err(error) => observation.failed(error),
         }
+        embedded
+    }
+
+    async fn embedded(
+        self: &Arc<Self>,
+        request: EmbedRequest,
+        context: RequestContext,
+        target: Arc<Target>,
+    ) -> Result<Embeddings, PublicError> {
+        self.admit(&target, &context)?;
+        let mut attempts = Attempts::new(self, target.clone(), &context);
+        loop {
+            let place = attempts.place().await?;
+            let worker = place.worker();
+            let error = match worker.embed(request.clone(), context.clone()).await {
+                Ok(embeddings) => {
+                    place.settle(Outcome::Finished);
+                    target.line.freed();
+                    return Ok(embeddings);
+                }
+                Err(error) => error,
+            };
+            let connection = place.connection().clone();
+            let contact = contact(&error);
+            let error = attempt::in_context(error, context.deadline);
+            place.settle(Outcome::Failed(error.code));
+            attempts
+                .failed(connection, Failure { error, contact })
+                .await?;
+        }
+    }
+
+    /// Takes a request on, unless its deadline cannot be met.
+    fn admit(&self, target: &Target, context: &RequestContext) -> Result<(), Error> {
+        self.budget.deposit();
+        let Some(deadline) = context.deadline else {
+            return Ok(());
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let needed = target.first_tokens.fastest().unwrap_or_default();
+        if left.is_zero() || left < needed {
+            return Err(Error::DeadlinePassed);
+        }
+        Ok(())
     }
 }

@@ -20,6 +20,29 @@ pub enum Error {
         /// The name asked for.
         model: ModelId,
     },
+    /// There are workers of the model, and each fails too often to be asked.
+    #[error("every worker of `{model}` fails at the moment")]
+    AllOut {
+        /// The name asked for.
+        model: ModelId,
+        /// When one of them may be asked again.
+        retry_after: Duration,
+    },
+    /// Every worker of the model is full, and stays so.
+    #[error("every worker of `{model}` is full; send the request again later")]
+    Full {
+        /// The name asked for.
+        model: ModelId,
+    },
+    /// The request's deadline is over, or too near for an answer.
+    #[error("the deadline passed, or is too near for an answer")]
+    DeadlinePassed,
+    /// The worker says nothing and keeps the connection.
+    #[error("the worker was silent for {limit:?}")]
+    WorkerSilent {
+        /// As long as it may be.
+        limit: Duration,
+    },
     /// The worker was lost while it generated, or ended the stream before its end.
     #[error("the worker failed before the generation was complete")]
     WorkerLost {
@@ -44,9 +67,12 @@ pub enum Error {
     /// The table of models cannot be read.
     #[error("the table of models cannot be read")]
     Database(#[from] sqlx::Error),
+    /// The experiments cannot be read.
+    #[error(transparent)]
+    Experiments(#[from] crate::experiments::Error),
 }
 
-/// When to come again if no worker is up: a restarted one needs about as long.
+/// When to come again if no worker is up or has room: a restarted one needs about as long.
 const NO_WORKER_RETRY: Duration = Duration::from_secs(1);
 
 impl Error {
@@ -55,11 +81,13 @@ impl Error {
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::ModelNotFound { .. } => ErrorCode::ModelNotFound,
-            Self::NoWorker { .. } => ErrorCode::Unavailable,
-            Self::WorkerLost { .. } => ErrorCode::WorkerFailed,
+            Self::NoWorker { .. } | Self::AllOut { .. } => ErrorCode::Unavailable,
+            Self::Full { .. } => ErrorCode::Overloaded,
+            Self::DeadlinePassed => ErrorCode::DeadlineExceeded,
+            Self::WorkerLost { .. } | Self::WorkerSilent { .. } => ErrorCode::WorkerFailed,
             Self::Announcement { .. } => ErrorCode::InvalidRequest,
             Self::RegistryFull { .. } => ErrorCode::Overloaded,
-            Self::Database(_) => ErrorCode::Internal,
+            Self::Database(_) | Self::Experiments(_) => ErrorCode::Internal,
         }
     }
 }
@@ -73,7 +101,8 @@ impl From<Error> for fathom_proto::Error {
                 param: Some("model".to_owned()),
                 ..public
             },
-            Error::NoWorker { .. } => public.retry_after(NO_WORKER_RETRY),
+            Error::NoWorker { .. } | Error::Full { .. } => public.retry_after(NO_WORKER_RETRY),
+            Error::AllOut { retry_after, .. } => public.retry_after(retry_after),
             Error::WorkerLost { source } => Self {
                 source: source.map(|source| source as _),
                 ..public
@@ -82,8 +111,10 @@ impl From<Error> for fathom_proto::Error {
                 param: Some(field.to_owned()),
                 ..public
             },
-            Error::RegistryFull { .. } => public,
-            Error::Database(_) => Self::internal(error),
+            Error::RegistryFull { .. } | Error::DeadlinePassed | Error::WorkerSilent { .. } => {
+                public
+            }
+            Error::Database(_) | Error::Experiments(_) => Self::internal(error),
         }
     }
 }

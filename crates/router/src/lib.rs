@@ -16,15 +16,27 @@
 //!   - `affinity`: beginnings of prompts, and which workers have seen them
 //!   - `connection`: one worker; `engine`: what one of its engines has to do
 //!   - `breaker` ([`BreakerConfig`]): whether a worker that failed may be asked
+//! - [`experiments`]: what is tried out on a part of the requests
+//!   - `definition`, `parameters`: what an experiment is
+//!   - `assignment`: which arm a request is in
+//!   - `counts`: what its requests come to, until it is written
+//!   - `store`: the tables
+//!   - `report`, `sequential`: what came of it, and how sure that is
 //!   - `place`, `outcome`: a place on a worker for one attempt, and how it ended
-//! - `dispatch`: sends a request to a worker
-//!   - `attempts`: the workers that it is tried on
+//! - `dispatch`: sends a request to a worker, and to others if that fails
+//!   - `generation`: the events of one generation, whichever workers they come from
+//!   - `attempt`: one worker's stream, watched until it ends
+//!   - `attempts`: the workers that a request is tried on
 //!   - `retry` ([`RetryConfig`]): whether and when it is tried again
-//!   - `retried`: the stream of a generation that may begin again
-//!   - `settled`: the worker's stream, watched until it ends
+//!   - `continuation`: what another worker needs to go on
+//!   - `hedge`: a second attempt beside a slow one
+//!   - `target`, `latency`: who waits for the workers of one name, and how fast these begin
+//!   - `observation`: how a request goes, told once
+//! - `admission` ([`QueueConfig`]): the line of those who wait for room
 //! - `catalog`: the models with what serves them now
 //! - [`Error`] (`error`), `metrics`; `bench`: what benchmarks reach
 
+mod admission;
 mod affinity;
 mod balance;
 #[doc(hidden)]
@@ -38,14 +50,15 @@ mod connection;
 mod dispatch;
 mod engine;
 mod error;
+pub mod experiments;
 pub mod metrics;
 mod models;
 mod outcome;
 mod place;
 mod registry;
 mod router;
-mod settled;
 
+pub use admission::QueueConfig;
 pub use balance::{BalanceConfig, Policy};
 pub use breaker::BreakerConfig;
 pub use config::Config;

@@ -8,6 +8,7 @@ use fathom_proto::id::ModelId;
 use sqlx::AnyPool;
 
 use crate::Error;
+use crate::experiments::Experiments;
 
 /// Most rows that are read; an installation has dozens.
 const MAX_ROWS: i64 = 10_000;
@@ -17,6 +18,8 @@ pub(crate) struct Models {
     pool: AnyPool,
     rows: RwLock<Arc<HashMap<ModelId, Row>>>,
     stale: AtomicBool,
+    /// What is tried out on their requests.
+    pub experiments: Experiments,
 }
 
 /// One row of the table.
@@ -33,6 +36,7 @@ impl Models {
     pub async fn load(pool: AnyPool) -> Result<Self, Error> {
         let rows = RwLock::new(Arc::new(read(&pool).await?));
         Ok(Self {
+            experiments: Experiments::load(pool.clone()).await?,
             pool,
             rows,
             stale: AtomicBool::new(false),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use fathom_kit::shutdown::Shutdown;
 use fathom_proto::catalog::{Catalog, Model};
-use fathom_proto::id::WorkerId;
+use fathom_proto::feedback::{Feedback, Score};
+use fathom_proto::id::{RequestId, TenantId, WorkerId};
 use fathom_proto::inference::{
     EmbedRequest, Embeddings, GenerateRequest, Inference, RequestContext, TokenStream,
 };
@@ -16,9 +17,10 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::configured;
 use crate::connection::over_grpc;
+use crate::dispatch::Dispatch;
 use crate::models::Models;
 use crate::registry::Workers;
-use crate::{Config, ConfiguredWorker, Error, catalog, dispatch};
+use crate::{Config, ConfiguredWorker, Error, catalog};
 
 /// How often the table of models is read: a change shows after so long at most.
 const REFRESH_MODELS: Duration = Duration::from_secs(2);
@@ -29,6 +31,7 @@ pub struct Router {
     models: Arc<Models>,
     workers: Arc<Workers>,
     configured: Arc<[ConfiguredWorker]>,
+    dispatch: Arc<Dispatch>,
 }
 
 impl Router {
@@ -38,10 +41,13 @@ impl Router {
     /// # Errors
     /// [`Error::Database`] when the table of models cannot be read.
     pub async fn new(pool: AnyPool, config: &Config) -> Result<Self, Error> {
+        let models = Arc::new(Models::load(pool).await?);
+        let workers = Arc::new(Workers::new(config, Box::new(over_grpc)));
         Ok(Self {
-            models: Arc::new(Models::load(pool).await?),
-            workers: Arc::new(Workers::new(config, Box::new(over_grpc))),
             configured: config.workers.clone().into(),
+            dispatch: Dispatch::new(&models, &workers, config),
+            models,
+            workers,
         })
     }
 
@@ -72,6 +78,12 @@ impl Router {
         }
     }
 
+    /// Follows experiments, writes what is counted of them and ends harmful arms, until draining
+    /// begins; then it writes the rest. Run it as a task of its own, until the last stream is over.
+    pub async fn keep_experiments(self, shutdown: Shutdown) {
+        self.models.experiments.keep_current(&shutdown).await;
+    }
+
     /// Adds a worker of this process, called without a network, or notes what it says anew. It has
     /// no lease: it is up until it is deregistered. The announced endpoint is for log lines alone.
     ///
@@ -93,7 +105,7 @@ impl Inference for Router {
         request: GenerateRequest,
         context: RequestContext,
     ) -> Result<TokenStream, fathom_proto::Error> {
-        dispatch::generate(&self.models, &self.workers, request, context).await
+        self.dispatch.generate(request, context).await
     }
 
     async fn embed(
@@ -101,7 +113,7 @@ impl Inference for Router {
         request: EmbedRequest,
         context: RequestContext,
     ) -> Result<Embeddings, fathom_proto::Error> {
-        dispatch::embed(&self.models, &self.workers, request, context).await
+        self.dispatch.embed(request, context).await
     }
 }
 
@@ -109,6 +121,19 @@ impl Inference for Router {
 impl Catalog for Router {
     async fn list_models(&self) -> Result<Vec<Model>, fathom_proto::Error> {
         Ok(catalog::list(&self.models, &self.workers))
+    }
+}
+
+#[tonic::async_trait]
+impl Feedback for Router {
+    async fn score(
+        &self,
+        tenant: &TenantId,
+        request: &RequestId,
+        score: Score,
+    ) -> Result<(), fathom_proto::Error> {
+        let experiments = &self.models.experiments;
+        Ok(experiments.score(tenant, request, score).await?)
     }
 }
 

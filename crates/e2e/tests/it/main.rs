@@ -17,6 +17,7 @@ mod credentials;
 mod drain;
 mod errors;
 mod faults;
+mod feedback;
 mod layers;
 mod life;
 mod operator;

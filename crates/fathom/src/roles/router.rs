@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use fathom_kit::{database, server::Limits};
-use fathom_proto::grpc::{CatalogServer, InferenceServer, RegistryServer};
+use fathom_proto::grpc::{CatalogServer, FeedbackServer, InferenceServer, RegistryServer};
 use fathom_router::Router;
 use tonic::service::Routes;
 
@@ -22,6 +22,7 @@ pub async fn router(config: &Config, process: &Process) -> anyhow::Result<Role> 
     let port = Arc::new(router);
     let routes = Routes::new(InferenceServer::new(port.clone()))
         .add_service(CatalogServer::new(port.clone()))
+        .add_service(FeedbackServer::new(port.clone()))
         .add_service(RegistryServer::new(port))
         .into_axum_router();
     Ok(ports.serve(routes, Limits::internal(), process)?)
@@ -40,5 +41,9 @@ pub async fn open(config: &fathom_router::Config, process: &Process) -> anyhow::
     process
         .shutdown
         .spawn(router.clone().keep_current(process.shutdown.clone()));
+    // Requests that may finish are counted too.
+    process
+        .admin
+        .spawn(router.clone().keep_experiments(process.admin.clone()));
     Ok(router)
 }

@@ -15,6 +15,7 @@ mod configuration;
 mod death;
 mod engines;
 mod examples;
+mod experiments;
 mod harness;
 mod inspect;
 mod models;

@@ -149,6 +149,10 @@ fn requests(server: &Server, token: &str) -> Vec<RequestBuilder> {
         ))
         .bearer_auth(&key),
         chat(long).bearer_auth(&key),
+        chat(body("deepseek-chat", &format!(r#", "user": "{CANARY}""#))).bearer_auth(&key),
+        http.post(url("/v1/feedback"))
+            .bearer_auth(&key)
+            .json(&serde_json::json!({"id": CANARY, "score": 1})),
         http.get(url(&format!("/v1/{CANARY}?key={key}")))
             .bearer_auth(&key),
         http.get(url(&format!("/v1/models/{CANARY}")))

@@ -5,7 +5,9 @@ use fathom_proto::inference::GenerateRequest;
 
 use super::messages::conversation;
 use super::sampling::{Fields, stops};
-use super::{FanOut, chat_budget, defaults, elsewhere, extra, format, model, tools, top_logprobs};
+use super::{
+    FanOut, chat_budget, defaults, elsewhere, extra, format, model, tools, top_logprobs, user,
+};
 use crate::config::Config;
 use crate::error::ApiError;
 
@@ -42,7 +44,7 @@ pub fn from_chat(mut request: ChatRequest, config: &Config) -> Result<FanOut, Ap
         context_length: None,
         generated: Vec::new(),
     };
-    FanOut::new(generate, Vec::new(), request.n)
+    FanOut::new(generate, Vec::new(), request.n, user(&request.extra))
 }
 
 fn logprobs(wanted: Option<bool>, top: Option<u32>) -> Result<Option<u32>, ApiError> {

@@ -4,7 +4,7 @@ use fathom_api::completions::{CompletionRequest, Prompt as ApiPrompt};
 use fathom_proto::inference::{Format, GenerateRequest, Prompt};
 
 use super::sampling::{Fields, stops};
-use super::{FanOut, defaults, elsewhere, extra, model, positive, top_logprobs};
+use super::{FanOut, defaults, elsewhere, extra, model, positive, top_logprobs, user};
 use crate::config::Config;
 use crate::error::ApiError;
 
@@ -61,7 +61,7 @@ pub fn from_completion(
             "`best_of` must be the same as `n`: this server gives every text that it makes",
         ));
     }
-    FanOut::new(generate, more_prompts, request.n)
+    FanOut::new(generate, more_prompts, request.n, user(&request.extra))
 }
 
 /// The first prompt, and those after it.

@@ -1,6 +1,6 @@
 //! One public request as several generations.
 
-use fathom_proto::id::ModelId;
+use fathom_proto::id::{ModelId, UserId};
 use fathom_proto::inference::{GenerateRequest, Prompt};
 
 use crate::error::ApiError;
@@ -18,6 +18,8 @@ pub struct FanOut {
     pub requests: Vec<GenerateRequest>,
     /// How many choices each prompt has.
     pub per_prompt: usize,
+    /// Who asks, if the caller says so.
+    pub user: Option<UserId>,
 }
 
 impl FanOut {
@@ -26,6 +28,7 @@ impl FanOut {
         request: GenerateRequest,
         more_prompts: Vec<Prompt>,
         n: Option<u32>,
+        user: Option<UserId>,
     ) -> Result<Self, ApiError> {
         let n = n.unwrap_or(1);
         if !(1..=MAX_CHOICES).contains(&n) {
@@ -61,6 +64,7 @@ impl FanOut {
             model,
             requests,
             per_prompt,
+            user,
         })
     }
 }

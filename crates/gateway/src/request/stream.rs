@@ -5,7 +5,7 @@ use fathom_proto::inference::{ChatMessage, ChatRole, GenerateRequest, Prompt};
 
 use super::messages::conversation;
 use super::sampling::{Fields, stops};
-use super::{FanOut, chat_budget, defaults, elsewhere, extra, format, model};
+use super::{FanOut, chat_budget, defaults, elsewhere, extra, format, model, user};
 use crate::config::Config;
 use crate::error::ApiError;
 
@@ -48,5 +48,5 @@ pub fn from_stream(mut request: StreamRequest, config: &Config) -> Result<FanOut
         extra: extra(&request.extra),
         ..GenerateRequest::new(model(request.model)?, prompt)
     };
-    FanOut::new(generate, Vec::new(), None)
+    FanOut::new(generate, Vec::new(), None, user(&request.extra))
 }

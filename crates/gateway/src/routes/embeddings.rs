@@ -24,11 +24,12 @@ pub async fn create(
     Extension(record): Extension<Record>,
     Json(request): Json<EmbeddingRequest>,
 ) -> Result<Response, ApiError> {
+    let user = request::user(&request.extra);
     let (request, encoding) = request::from_embedding(request)?;
     let model = request.model.clone();
     let inputs = request.inputs.len();
     let mut lifetime = Lifetime::begin(&gateway, &session, &model)?;
-    let context = lifetime.context(&session, &record);
+    let context = lifetime.context(&session, &record, user);
     let answer = gateway.inference.embed(request, context);
     let Embeddings {
         vectors,

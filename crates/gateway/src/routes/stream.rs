@@ -187,8 +187,10 @@ impl Exchange {
                 }
                 Some(Ok(Output::Finish { reason, usage, .. })) => {
                     self.send(&ServerMessage::Done {
+                        id: Some(record.id().as_str().into()),
                         usage: answer::usage(usage.unwrap_or_default()),
                         finish_reason: answer::finish_reason(reason),
+                        fathom: record.answered_by(),
                     })
                     .await?;
                     return Ok(());

@@ -6,12 +6,14 @@ mod broken_streams;
 mod embeddings;
 mod fakes;
 mod fan_out;
+mod feedback;
 mod guard;
 mod identities;
 mod models;
 mod oauth;
 mod paths;
 mod refused_requests;
+mod routing;
 mod sockets;
 mod unread;
 

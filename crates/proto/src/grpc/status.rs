@@ -118,14 +118,59 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_network_says_here_is_unreachable() {
-        let lost = Error::from(Status::unavailable("tcp connect error"));
-        assert!(lost.is_unreachable());
-        let passed_on = Error::from(Status::from(lost));
+    fn only_a_connection_that_did_not_come_about_is_unreachable() {
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let refused = tonic::ConnectError(Box::new(refused));
+        let unreachable = Error::from(Status::from_error(Box::new(refused)));
+        assert_eq!(unreachable.code, ErrorCode::Unavailable);
+        assert!(unreachable.is_unreachable() && !unreachable.is_lost());
+        let passed_on = Error::from(Status::from(unreachable));
         assert_eq!(passed_on.code, ErrorCode::Unavailable);
-        assert!(!passed_on.is_unreachable());
+        assert!(!passed_on.is_unreachable() && !passed_on.is_lost());
         let answered = Error::new(ErrorCode::Unavailable, "the upstream refuses the key");
-        assert!(!answered.is_unreachable());
-        assert!(!Error::from(Status::unknown("broken")).is_unreachable());
+        assert!(!answered.is_unreachable() && !answered.is_lost());
+    }
+
+    #[test]
+    fn a_connection_that_breaks_is_lost_and_a_refusal_is_not() {
+        for broken in [
+            Status::unavailable("connection reset"),
+            Status::unknown("broken pipe"),
+            Status::cancelled("closed"),
+        ] {
+            let error = Error::from(broken);
+            assert!(error.is_lost() && !error.is_unreachable(), "{error:?}");
+        }
+        for refusal in [
+            Status::permission_denied("no"),
+            Status::unauthenticated("who"),
+            Status::unimplemented("what"),
+            Status::resource_exhausted("long"),
+        ] {
+            let error = Error::from(refusal);
+            assert!(!error.is_lost() && !error.is_unreachable(), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_that_nobody_listens_on_is_unreachable() {
+        use crate::grpc::InferenceClient;
+        use crate::id::RequestId;
+        use crate::inference::{GenerateRequest, Inference, Prompt, RequestContext};
+
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let endpoint = tonic::transport::Endpoint::from_shared(address).unwrap();
+        let client = InferenceClient::new(endpoint.connect_lazy());
+        let request = GenerateRequest::new("model".into(), Prompt::Text("hello".to_owned()));
+        let context = RequestContext {
+            request_id: RequestId::generate(),
+            tenant: "tenant".into(),
+            user: "user".into(),
+            deadline: None,
+        };
+        let error = client.generate(request, context).await.err().unwrap();
+        assert!(error.is_unreachable(), "{error:?}");
     }
 }

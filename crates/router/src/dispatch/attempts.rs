@@ -1,120 +1,255 @@
 //! The workers that one request is tried on, one after the other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use fathom_proto::id::{ModelId, TenantId};
+use fathom_proto::catalog::Deployment;
+use fathom_proto::id::TenantId;
 use fathom_proto::inference::RequestContext;
 use fathom_proto::{Error as PublicError, ErrorCode};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
+use tower::retry::budget::Budget;
 
+use crate::admission::{Shed, Ticket, Turn};
 use crate::connection::Connection;
+use crate::dispatch::Dispatch;
+use crate::dispatch::attempt::{Contact, Failure};
 use crate::dispatch::retry::{Next, Retry};
+use crate::dispatch::target::Target;
 use crate::place::{Ask, Pick, Place};
-use crate::registry::Workers;
 use crate::{Error, metrics};
 
 /// What was tried, and what is left to try.
 pub(super) struct Attempts {
-    workers: Arc<Workers>,
-    target: ModelId,
+    dispatch: Arc<Dispatch>,
+    target: Arc<Target>,
     tenant: TenantId,
     deadline: Option<Instant>,
+    /// What generated the tokens that came; `None`: none came, and any worker will do.
+    like: Option<Arc<Deployment>>,
     retry: Retry,
-    /// Workers that failed since the last pause.
-    failed: Vec<Arc<Connection>>,
-    /// The worker of the running attempt.
-    current: Option<Arc<Connection>>,
+    /// Workers that failed since the last pause or token.
+    tried: Vec<Arc<Connection>>,
+    /// A worker was asked.
+    has_asked: bool,
     /// A place that was found while waiting.
     found: Option<Place>,
+    /// The place in the line of those who wait for room.
+    ticket: Option<Ticket>,
 }
 
 impl Attempts {
-    pub fn new(workers: &Arc<Workers>, target: ModelId, context: &RequestContext) -> Self {
+    pub fn new(dispatch: &Arc<Dispatch>, target: Arc<Target>, context: &RequestContext) -> Self {
         Self {
-            retry: Retry::new(workers.retry()),
-            workers: workers.clone(),
+            retry: Retry::new(dispatch.workers.retry()),
+            dispatch: dispatch.clone(),
             target,
             tenant: context.tenant.clone(),
             deadline: context.deadline,
-            failed: Vec::new(),
-            current: None,
-            found: None,
-        }
-    }
-
-    /// The next worker's place. Where there is none, one that may be coming up is waited for;
-    /// [`Error::NoWorker`] when none is, or it takes too long.
-    pub async fn place(&mut self) -> Result<Place, PublicError> {
-        let place = match self.found.take() {
-            Some(found) => Some(found),
-            None => match self.workers.pick(&self.ask()) {
-                Pick::Place(place) => Some(place),
-                _ => self.wait(self.workers.expected_until(&self.target)).await,
-            },
-        };
-        let Some(place) = place else {
-            let model = self.target.clone();
-            return Err(Error::NoWorker { model }.into());
-        };
-        self.current = Some(place.connection().clone());
-        Ok(place)
-    }
-
-    fn ask(&self) -> Ask<'_> {
-        Ask {
-            target: &self.target,
-            tenant: &self.tenant,
-            prefixes: &[],
-            tried: &self.failed,
             like: None,
+            tried: Vec::new(),
+            has_asked: false,
+            found: None,
+            ticket: None,
         }
     }
 
-    /// Notes that the last worker failed before it generated anything, and returns when
-    /// [`Self::place`] has another try. The error is the answer if there is none.
-    pub async fn failed(&mut self, error: PublicError) -> Result<(), PublicError> {
-        let error = not_cancelled(error);
-        if let Some(worker) = self.current.take() {
-            if error.is_unreachable() {
-                self.workers.forget(&worker);
-            }
-            self.failed.push(worker);
+    pub fn target(&self) -> &Arc<Target> {
+        &self.target
+    }
+
+    /// The next worker's place. Where others wait for room, this waits behind them; where there
+    /// is no worker, for one that may be coming up.
+    pub async fn place(&mut self) -> Result<Place, Error> {
+        if !self.has_asked && self.target.line.len() > 0 {
+            self.turn().await?;
         }
-        let others = self.workers.serve(&self.ask());
-        match self.retry.after(&error, others) {
+        self.has_asked = true;
+        if let Some(place) = self.found.take() {
+            return Ok(place);
+        }
+        // A stream that the caller reads may be silent for as long as a worker may be.
+        let patience = Instant::now() + self.dispatch.limits.between_tokens;
+        loop {
+            match self.dispatch.workers.pick(&self.ask()) {
+                Pick::Place(place) => return Ok(place),
+                Pick::Out(after) => {
+                    let again = Instant::now() + after;
+                    let until = self.deadline.map_or(patience, |at| at.min(patience));
+                    if self.like.is_none() || again > until {
+                        return Err(self.all_out(after));
+                    }
+                    sleep_until(again).await;
+                }
+                Pick::Nobody => {
+                    let expected = self.dispatch.workers.expected_until(&self.target.name);
+                    return match self.wait(expected).await {
+                        Pick::Place(place) => Ok(place),
+                        Pick::Out(after) => Err(self.all_out(after)),
+                        Pick::Nobody => Err(Error::NoWorker {
+                            model: self.target.name.clone(),
+                        }),
+                    };
+                }
+            }
+        }
+    }
+
+    /// A place on a worker that was not tried, beside the running attempt on `current`.
+    pub fn another(&self, current: &Arc<Connection>) -> Option<Place> {
+        let mut tried = self.tried.clone();
+        tried.push(current.clone());
+        let ask = Ask {
+            tried: &tried,
+            ..self.ask()
+        };
+        match self.dispatch.workers.pick(&ask) {
+            Pick::Place(place) => Some(place),
+            Pick::Out(_) | Pick::Nobody => None,
+        }
+    }
+
+    /// A token came from such a worker.
+    pub fn progressed(&mut self, deployment: &Arc<Deployment>) {
+        self.retry.progressed();
+        self.tried.clear();
+        if self.like.is_none() {
+            self.like = Some(deployment.clone());
+        }
+    }
+
+    /// Notes that a worker failed while another one goes on.
+    pub fn lost_one(&mut self, connection: Arc<Connection>, contact: Contact) {
+        if contact == Contact::None {
+            self.dispatch.workers.forget(&connection);
+        }
+        self.tried.push(connection);
+    }
+
+    /// Notes that the last worker failed, and returns when [`Self::place`] has another try. The
+    /// error is the answer if there is none.
+    pub async fn failed(
+        &mut self,
+        connection: Arc<Connection>,
+        failure: Failure,
+    ) -> Result<(), PublicError> {
+        self.lost_one(connection, failure.contact);
+        let others = self.dispatch.workers.serve(&self.ask());
+        let next = self.retry.after(&failure, others);
+        let Failure { error, contact } = failure;
+        match next {
             Next::GiveUp => return Err(error),
+            Next::Queue => return self.queue(error).await,
+            Next::Now | Next::Later(_) if contact != Contact::None && !self.may_retry() => {
+                if error.code == ErrorCode::Overloaded {
+                    return self.queue(error).await;
+                }
+                return Err(error);
+            }
             Next::Now => {}
             Next::Later(delay) => {
                 let until = Instant::now() + delay;
                 if self.deadline.is_some_and(|deadline| deadline <= until) {
                     return Err(error);
                 }
-                self.found = self.wait(until).await;
-                self.failed.clear();
+                if let Pick::Place(place) = self.wait(until).await {
+                    self.found = Some(place);
+                }
+                self.tried.clear();
             }
         }
-        let model = self.target.to_string();
+        let model = self.target.name.to_string();
         ::metrics::counter!(metrics::RETRIES_TOTAL, "model" => model).increment(1);
         Ok(())
     }
 
-    /// Waits for a place on a worker that has not failed.
-    async fn wait(&self, until: Instant) -> Option<Place> {
+    fn ask(&self) -> Ask<'_> {
+        Ask {
+            target: &self.target.name,
+            tenant: &self.tenant,
+            prefixes: &[],
+            tried: &self.tried,
+            like: self.like.as_deref(),
+        }
+    }
+
+    /// Waits for a worker that has not failed to come up.
+    async fn wait(&self, until: Instant) -> Pick {
         let until = self.deadline.map_or(until, |deadline| deadline.min(until));
-        match self.workers.wait(&self.ask(), until).await {
-            Pick::Place(place) => Some(place),
-            Pick::Out(_) | Pick::Nobody => None,
+        self.dispatch.workers.wait(&self.ask(), until).await
+    }
+
+    /// Waits for room on a worker, after one that has none has said `error`.
+    async fn queue(&mut self, error: PublicError) -> Result<(), PublicError> {
+        let rest = error.retry_after.unwrap_or_default();
+        if rest > self.target.line.max_age() {
+            return Err(error);
+        }
+        self.target.line.rest(rest);
+        Ok(self.turn().await?)
+    }
+
+    async fn turn(&mut self) -> Result<(), Error> {
+        let model = self.target.name.to_string();
+        let line = &self.target.line;
+        let ticket = self.ticket.get_or_insert_with(|| line.enter());
+        let fastest = self.target.first_tokens.fastest().unwrap_or_default();
+        let until = self.deadline.and_then(|at| at.checked_sub(fastest));
+        let _queued = Queued::new(&model);
+        loop {
+            match line.wait(ticket, until).await {
+                Ok(Turn::Probe) if self.has_asked && !self.dispatch.budget.withdraw() => {}
+                Ok(_) => break,
+                Err(shed) => {
+                    let reason = match shed {
+                        Shed::Age => "age",
+                        Shed::Length => "length",
+                        Shed::Deadline => "deadline",
+                    };
+                    ::metrics::counter!(metrics::SHED_TOTAL, "model" => model, "reason" => reason)
+                        .increment(1);
+                    return Err(match shed {
+                        Shed::Deadline => Error::DeadlinePassed,
+                        Shed::Age | Shed::Length => Error::Full {
+                            model: self.target.name.clone(),
+                        },
+                    });
+                }
+            }
+        }
+        self.tried.clear();
+        Ok(())
+    }
+
+    fn may_retry(&self) -> bool {
+        let may = self.dispatch.budget.withdraw();
+        if !may {
+            ::metrics::counter!(metrics::RETRIES_REFUSED_TOTAL).increment(1);
+        }
+        may
+    }
+
+    fn all_out(&self, retry_after: Duration) -> Error {
+        Error::AllOut {
+            model: self.target.name.clone(),
+            retry_after,
         }
     }
 }
 
-/// The caller is still there: what looks like a call that was cancelled is a lost connection.
-fn not_cancelled(error: PublicError) -> PublicError {
-    match error.code {
-        ErrorCode::Cancelled => Error::WorkerLost {
-            source: Some(Box::new(error)),
-        }
-        .into(),
-        _ => error,
+/// One more request that waits, for as long as this lives.
+struct Queued(::metrics::Gauge);
+
+impl Queued {
+    fn new(model: &str) -> Self {
+        let gauge = ::metrics::gauge!(metrics::QUEUED, "model" => model.to_owned());
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
     }
 }

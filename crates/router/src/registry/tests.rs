@@ -317,7 +317,7 @@ async fn a_worker_that_starts_again_takes_the_place_of_the_one_before() {
     workers.register(announcement("after", 1, 20)).unwrap();
     assert_eq!(workers.table().len(), 1);
     assert!(!Arc::ptr_eq(&before, &serving(&workers).unwrap()));
-    workers.deregister(&"before".into());
+    workers.deregister(&"before".into(), 0);
     assert_eq!(workers.deployment(&chat()).unwrap().context_length, 20);
 }
 

@@ -34,8 +34,12 @@ pub async fn start() -> Harness {
 
 impl Harness {
     pub async fn over(database: TestDatabase) -> Self {
+        Self::with(database, &Config::default()).await
+    }
+
+    pub async fn with(database: TestDatabase, config: &Config) -> Self {
         let pool = database::connect(&database.url).await.unwrap();
-        let router = Router::new(pool.clone(), &Config::default()).await.unwrap();
+        let router = Router::new(pool.clone(), config).await.unwrap();
         Self {
             router,
             pool,
@@ -45,8 +49,15 @@ impl Harness {
 
     /// Adds a worker of this process that serves `deepseek-chat`.
     pub fn add(&self, worker: &str, fake: &Arc<Fake>) {
+        self.add_inference(worker, fake.clone());
+    }
+
+    /// As [`Self::add`], in place of the one with this name.
+    pub fn add_inference(&self, worker: &str, inference: Arc<dyn Inference>) {
+        // Another address is another worker.
+        let endpoint = format!("unix:{:p}", Arc::as_ptr(&inference));
         self.router
-            .register_local(announcement(worker, "unix:none", 8192), fake.clone())
+            .register_local(announcement(worker, &endpoint, 8192), inference)
             .unwrap();
     }
 }
@@ -158,7 +169,7 @@ impl Inference for Fake {
 }
 
 /// Serves a fake over gRPC until `shutdown` drains.
-pub fn serve_over_grpc(fake: &Arc<Fake>, shutdown: &Shutdown) -> Endpoint {
+pub fn serve_over_grpc<F: Inference + 'static>(fake: &Arc<F>, shutdown: &Shutdown) -> Endpoint {
     let address: ListenAddress = "127.0.0.1:0".parse().unwrap();
     let listener = address.bind().unwrap();
     let endpoint = listener.endpoint().unwrap();

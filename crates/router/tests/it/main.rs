@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod catalog;
+mod continuation;
 mod dispatch;
+mod faulty;
 mod harness;
+mod queue;
 mod retry;

@@ -1,4 +1,4 @@
-//! Trying again before the first token, and never after it.
+//! Trying again before the first token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,7 +85,7 @@ async fn a_failure_before_the_first_token_is_tried_on_another_worker_unnoticed()
 }
 
 #[tokio::test]
-async fn nothing_is_tried_again_after_the_first_token() {
+async fn nothing_begins_again_after_the_first_token() {
     let harness = start().await;
     let workers = [(); 2].map(|()| Fake::new(Script::Break(failed)));
     harness.add("a", &workers[0]);
@@ -212,4 +212,71 @@ async fn vectors_are_tried_for_in_the_same_way() {
     }
     assert!(failing.calls() >= 1, "it had its turn");
     assert_eq!(idle.calls(), 2);
+}
+
+/// CB-4
+#[tokio::test]
+async fn when_every_worker_fails_the_answer_is_fast_and_says_when() {
+    let harness = start().await;
+    tokio::time::pause();
+    let workers = ["a", "b", "c"].map(|worker| {
+        let failing = Fake::new(Script::Fail(failed));
+        harness.add(worker, &failing);
+        failing
+    });
+    let calls = || workers.iter().map(|worker| worker.calls()).sum::<usize>();
+    let mut error = error_of(generate(&harness).await).await;
+    while error.code != ErrorCode::Unavailable {
+        error = error_of(generate(&harness).await).await;
+        assert!(calls() < 1_000, "it ends");
+    }
+    let (asked, begun) = (calls(), std::time::Instant::now());
+    let paused = Instant::now();
+    let error = generate(&harness).await.err().unwrap();
+    assert_eq!(error.code, ErrorCode::Unavailable);
+    assert!(
+        error
+            .retry_after
+            .is_some_and(|after| after <= Duration::from_secs(1))
+    );
+    assert_eq!((calls(), paused.elapsed()), (asked, Duration::ZERO));
+    let took = begun.elapsed();
+    assert!(took < Duration::from_millis(20), "{took:?}");
+}
+
+/// OVER-5
+#[tokio::test]
+async fn a_storm_of_failures_is_not_made_worse() {
+    const RATE: u32 = 200;
+    const SECONDS: u32 = 30;
+    for code in [ErrorCode::Overloaded, ErrorCode::Unavailable] {
+        let harness = start().await;
+        tokio::time::pause();
+        let refuse = match code {
+            ErrorCode::Overloaded => Script::Refuse(|| Error::new(ErrorCode::Overloaded, "full")),
+            _ => Script::Refuse(|| Error::new(ErrorCode::Unavailable, "away")),
+        };
+        let refusing = Fake::new(refuse);
+        for worker in ["a", "b", "c"] {
+            harness.add(worker, &refusing);
+        }
+        let mut requests = tokio::task::JoinSet::new();
+        let mut arrivals = tokio::time::interval(Duration::from_secs(1) / RATE);
+        for _ in 0..RATE * SECONDS {
+            arrivals.tick().await;
+            let router = harness.router.clone();
+            requests.spawn(async move {
+                let (request, context) = request("deepseek-chat");
+                error_of(router.generate(request, context).await).await.code
+            });
+        }
+        while let Some(told) = requests.join_next().await {
+            assert_eq!(told.unwrap(), code);
+        }
+        let all = f64::from(RATE * SECONDS);
+        let bound = 1.2 * all + 10.0 * f64::from(SECONDS);
+        let attempts = refusing.calls() as f64;
+        assert!(attempts <= bound, "{code}: {attempts} attempts");
+        tokio::time::resume();
+    }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use fathom_kit::shutdown::Shutdown;
 use fathom_proto::catalog::{Catalog, Model};
+use fathom_proto::feedback::{Feedback, Score};
+use fathom_proto::id::{RequestId, TenantId};
 use fathom_proto::inference::{
     Delta, EmbedRequest, Embeddings, Event, FinishReason, GenerateRequest, Inference, Piece,
     RequestContext, TokenIds, TokenStream, Usage,
@@ -113,6 +115,7 @@ fn over(auth: Arc<FakeAuth>, inference: impl Inference + 'static) -> Gateway {
         administration: Arc::new(FakeAdministration::default()),
         inference: Arc::new(inference),
         catalog: Arc::new(TwoModels),
+        feedback: Arc::new(OneRequest),
         config: Arc::new(config),
         shutdown: Shutdown::new(Duration::from_secs(1)),
     }
@@ -139,6 +142,8 @@ impl Inference for Scripted {
 pub struct Call {
     /// What it is asked.
     pub request: GenerateRequest,
+    /// For whom.
+    pub context: RequestContext,
     events: mpsc::Sender<Result<Event, Error>>,
 }
 
@@ -186,10 +191,15 @@ impl Inference for Steered {
     async fn generate(
         &self,
         request: GenerateRequest,
-        _: RequestContext,
+        context: RequestContext,
     ) -> Result<TokenStream, Error> {
         let (events, mut told) = mpsc::channel(64);
-        self.0.send(Call { request, events }).await.unwrap();
+        let call = Call {
+            request,
+            context,
+            events,
+        };
+        self.0.send(call).await.unwrap();
         Ok(Box::pin(futures::stream::poll_fn(move |context| {
             told.poll_recv(context)
         })))
@@ -251,6 +261,22 @@ impl Inference for Hanging {
             return Err(unknown());
         }
         futures::future::pending().await
+    }
+}
+
+/// The request that can be scored, of the tenant of every credential.
+pub const SCORED: &str = "0198c0ffee0198c0ffee0198c0ffee01";
+
+struct OneRequest;
+
+#[tonic::async_trait]
+impl Feedback for OneRequest {
+    async fn score(&self, tenant: &TenantId, id: &RequestId, score: Score) -> Result<(), Error> {
+        if (tenant.as_str(), id.as_str()) != ("tenant", SCORED) {
+            return Err(Error::new(ErrorCode::NotFound, "no such request"));
+        }
+        assert!(score.value() <= 1.0);
+        Ok(())
     }
 }
 

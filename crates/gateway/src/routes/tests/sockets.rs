@@ -116,7 +116,10 @@ async fn a_socket_tells_thoughts_and_text_apart() {
         json!({"type": "response", "content": "Hello"}),
         json!({"type": "done", "usage": usage, "finish_reason": "length"}),
     ];
-    assert_eq!(said(&mut socket).await, expected);
+    let mut said = said(&mut socket).await;
+    let id = said[2].as_object_mut().unwrap().remove("id").unwrap();
+    assert_eq!(id.as_str().unwrap().len(), 32);
+    assert_eq!(said, expected);
 }
 
 #[tokio::test]

@@ -92,7 +92,7 @@ impl Fleet {
     fn stop(&mut self, zone: char, workers: u16) {
         for worker in 0..workers {
             let id = format!("{zone}{worker}");
-            self.workers.deregister(&id.as_str().into());
+            self.workers.deregister(&id.as_str().into(), 0);
             self.announced
                 .retain(|_, announced| announced.worker.as_str() != id);
         }
