@@ -13,19 +13,25 @@ use crate::processes::{
     LIMIT, Processes, Questions, at_rate, clients, eventually, plan, sim, stream_all,
 };
 
-/// Where a link leads is known once the plan is carried out.
-async fn behind_links(plan: &mut Plan, zone: &'static str) -> Arc<[Chaos; 2]> {
-    let links = [Chaos::start().await.unwrap(), Chaos::start().await.unwrap()];
-    let links = Arc::new(links);
+/// Puts links between a zone of two workers and the router: one in front of each worker, and one
+/// for what both tell the router. Where they lead is known once the plan is carried out.
+async fn behind_links(plan: &mut Plan, zone: &'static str) -> Arc<[Chaos; 3]> {
+    let start = async || Chaos::start().await.unwrap();
+    let links = Arc::new([start().await, start().await, start().await]);
     let told = links.clone();
     let prefix = format!("worker-{zone}-");
     plan.adjust = Box::new(move |name, config| {
         config.router.retry.first_delay = Duration::from_millis(50);
+        let [even, odd, registry] = &*told;
+        if name == "router-0" {
+            registry.lead_to(&config.router.listen);
+        }
         if let Some(number) = name.strip_prefix(&prefix) {
             let number: usize = number.parse().unwrap();
-            let link = &told[number % 2];
+            let link = if number % 2 == 0 { even } else { odd };
             link.lead_to(&config.worker.listen);
             config.worker.advertise = Some(link.endpoint());
+            config.worker.routers = vec![registry.endpoint()];
         }
     });
     links
@@ -324,9 +330,11 @@ async fn zone_4_a_zone_that_is_not_heard_is_found_out() {
             (processes.running_at(processes.zone("b")).await > 0.0).then_some(())
         })
         .await;
-        for link in links.iter() {
-            link.set(Link::StallAnswers);
-        }
+        // What a zone says is an answer on the links in front of it, and a call on the other.
+        let [even, odd, registry] = &*links;
+        even.set(Link::StallAnswers);
+        odd.set(Link::StallAnswers);
+        registry.set(Link::Stall);
     };
     tokio::join!(deafen, stream_all(&processes, &processes.ledger, &asked));
     for link in links.iter() {
