@@ -82,7 +82,7 @@ async fn over_5_retries_are_a_fifth_of_the_requests_at_most() {
         if name.starts_with("worker") {
             // Told as well, so that nothing but the routers' own sense stops them.
             sim(config, |sim| {
-                sim.faults[0].retry_after = Some(Duration::from_millis(10))
+                sim.faults[0].retry_after = Some(Duration::from_millis(10));
             });
         }
     });

@@ -28,7 +28,7 @@ async fn behind_links(plan: &mut Plan, zone: &'static str) -> Arc<[Chaos; 3]> {
         }
         if let Some(number) = name.strip_prefix(&prefix) {
             let number: usize = number.parse().unwrap();
-            let link = if number % 2 == 0 { even } else { odd };
+            let link = if number.is_multiple_of(2) { even } else { odd };
             link.lead_to(&config.worker.listen);
             config.worker.advertise = Some(link.endpoint());
             config.worker.routers = vec![registry.endpoint()];
