@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use tower::retry::budget::Budget;
 
 use crate::admission::{Shed, Ticket, Turn};
+use crate::affinity::Prefixes;
 use crate::connection::Connection;
 use crate::dispatch::Dispatch;
 use crate::dispatch::attempt::{Contact, Failure};
@@ -25,6 +26,8 @@ pub(super) struct Attempts {
     target: Arc<Target>,
     tenant: TenantId,
     deadline: Option<Instant>,
+    /// Beginnings of the prompt, if they matter.
+    prefixes: Prefixes,
     /// What generated the tokens that came; `None`: none came, and any worker will do.
     like: Option<Arc<Deployment>>,
     retry: Retry,
@@ -39,13 +42,19 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    pub fn new(dispatch: &Arc<Dispatch>, target: Arc<Target>, context: &RequestContext) -> Self {
+    pub fn new(
+        dispatch: &Arc<Dispatch>,
+        target: Arc<Target>,
+        context: &RequestContext,
+        prefixes: Prefixes,
+    ) -> Self {
         Self {
             retry: Retry::new(dispatch.workers.retry()),
             dispatch: dispatch.clone(),
             target,
             tenant: context.tenant.clone(),
             deadline: context.deadline,
+            prefixes,
             like: None,
             tried: Vec::new(),
             has_asked: false,
@@ -167,7 +176,7 @@ impl Attempts {
         Ask {
             target: &self.target.name,
             tenant: &self.tenant,
-            prefixes: &[],
+            prefixes: &self.prefixes,
             tried: &self.tried,
             like: self.like.as_deref(),
         }

@@ -58,7 +58,12 @@ impl Generation {
         };
         asked.apply(&observation.choice, &mut request);
         Self {
-            attempts: Attempts::new(dispatch, target, &context),
+            attempts: Attempts::new(
+                dispatch,
+                target,
+                &context,
+                dispatch.prefixes(&request.prompt),
+            ),
             dispatch: dispatch.clone(),
             request,
             asked,
@@ -244,7 +249,8 @@ impl Generation {
         };
         self.asked.apply(&observation.choice, &mut self.request);
         let target = self.dispatch.targets.get(&observation.choice.target);
-        self.attempts = Attempts::new(&self.dispatch, target, &self.context);
+        let prefixes = self.dispatch.prefixes(&self.request.prompt);
+        self.attempts = Attempts::new(&self.dispatch, target, &self.context, prefixes);
         Ok(())
     }
 }
