@@ -6,6 +6,7 @@ mod catalog;
 mod engines;
 mod identity;
 mod inference;
+mod models;
 mod registry;
 mod status;
 
@@ -14,6 +15,7 @@ pub use catalog::{CatalogClient, CatalogServer};
 pub use engines::{EnginesClient, EnginesServer};
 pub use identity::{IdentityClient, IdentityServer};
 pub use inference::{InferenceClient, InferenceServer};
+pub use models::{ModelsClient, ModelsServer};
 pub use registry::{RegistryClient, RegistryServer};
 
 /// Largest message of an internal call, in bytes, either way; above the gateway's largest body,

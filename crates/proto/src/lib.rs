@@ -3,9 +3,9 @@
 //!
 //! # Layout
 //!
-//! - [`inference`], [`identity`], [`administration`], [`catalog`], [`registry`], [`engines`]: one
-//!   port each, with its types; plain Rust, the same whether a call stays in the process or
-//!   crosses the network
+//! - [`inference`], [`identity`], [`administration`], [`catalog`], [`models`], [`registry`],
+//!   [`engines`]: one port each, with its types; plain Rust, the same whether a call stays in the
+//!   process or crosses the network
 //! - [`error`]: [`ErrorCode`], the table code → gRPC → HTTP → retryable, and the ports' [`Error`]
 //! - [`id`]: newtypes for names that must not be mixed up
 //! - [`grpc`]: each port over tonic, as a client that implements it and a server that serves it
@@ -20,6 +20,7 @@ pub mod grpc;
 pub mod id;
 pub mod identity;
 pub mod inference;
+pub mod models;
 pub mod pb;
 pub mod registry;
 
