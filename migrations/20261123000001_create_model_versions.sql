@@ -2,9 +2,10 @@
 ALTER TABLE models ADD COLUMN fallback TEXT;
 -- Whether a second worker is asked when the first is slow to begin.
 ALTER TABLE models ADD COLUMN hedging BIGINT NOT NULL DEFAULT 0 CHECK (hedging IN (0, 1));
--- Numbers of versions, space-separated: the one that answers, then those that a rollback reaches,
--- the next one first. NULL: the model has no versions and is served under its own name.
-ALTER TABLE models ADD COLUMN stables TEXT CHECK (stables <> '');
+-- Number of the version that answers; NULL: the model has none and is served under its own name.
+ALTER TABLE models ADD COLUMN stable BIGINT;
+-- Numbers of the versions that a rollback reaches, space-separated, the next one first.
+ALTER TABLE models ADD COLUMN previous TEXT NOT NULL DEFAULT '';
 -- Number of the version that is tried out; NULL: none is, and the next three are NULL too.
 ALTER TABLE models ADD COLUMN canary BIGINT;
 -- Users of 100 that it answers.

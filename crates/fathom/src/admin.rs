@@ -7,7 +7,7 @@ mod clients;
 mod key_ring;
 mod keys;
 mod limits;
-mod operator;
+pub(crate) mod operator;
 pub(crate) mod output;
 mod signing_keys;
 mod tenants;

@@ -24,6 +24,7 @@ pub mod config;
 mod engine;
 pub mod migrate;
 mod model;
+mod models;
 pub mod ports;
 pub mod process;
 pub mod roles;

@@ -113,6 +113,7 @@ impl Up {
             identities,
             inference: Arc::new(router.clone()),
             catalog: Arc::new(router.clone()),
+            models: Arc::new(router.clone()),
             config: Arc::new(config.gateway.clone()),
             shutdown: process.shutdown.clone(),
         };

@@ -24,6 +24,7 @@ use fathom_proto::administration::Administration;
 use fathom_proto::catalog::Catalog;
 use fathom_proto::identity::Identity;
 use fathom_proto::inference::Inference;
+use fathom_proto::models::Models;
 use fathom_proto::{Error, ErrorCode};
 use tokio::time::timeout;
 
@@ -59,6 +60,8 @@ pub struct Gateway {
     pub inference: Arc<dyn Inference>,
     /// Knows the models.
     pub catalog: Arc<dyn Catalog>,
+    /// Changes the models.
+    pub models: Arc<dyn Models>,
     /// Limits and defaults.
     pub config: Arc<Config>,
     /// Ends streams that outlive the process's deadline.

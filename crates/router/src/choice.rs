@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use fathom_proto::ErrorCode;
 use fathom_proto::id::ModelId;
 use fathom_proto::inference::{RequestContext, Route, Sampling};
 
-use crate::Error;
-use crate::models::Models;
+use crate::guard::Side;
+use crate::models::{Model, Models, Version};
 use crate::outcome::Outcome;
+use crate::{Error, sticky};
 
 /// What a request is answered with.
 #[derive(Clone, Debug)]
@@ -38,7 +40,8 @@ pub(crate) struct Observed {
 }
 
 impl Models {
-    /// What `model` is answered with for this caller.
+    /// What `model` is answered with for this caller: by its version, the same for each user until
+    /// a change.
     ///
     /// # Errors
     /// [`Error::ModelNotFound`].
@@ -46,27 +49,80 @@ impl Models {
         &self,
         model: &ModelId,
         _sampling: &Sampling,
-        _context: &RequestContext,
+        context: &RequestContext,
     ) -> Result<Choice, Error> {
-        let model = model.clone();
-        let Some(context_length) = self.context_length(&model) else {
+        let snapshot = self.snapshot();
+        // The one that the table holds is cloned, which is no copy.
+        let Some((id, row)) = snapshot.models.get_key_value(model) else {
+            let model = model.clone();
             return Err(Error::ModelNotFound { model });
         };
+        let version = row.version_for(id, context);
         Ok(Choice {
             route: Route {
-                model: model.clone(),
-                version: None,
-                config_version: 0,
+                model: id.clone(),
+                version: version.map(|version| version.number),
+                config_version: snapshot.config_version,
                 experiment: None,
             },
-            target: model,
-            context_length,
-            parameters: Sampling::default(),
-            fallback: None,
-            hedging: false,
+            target: version.map_or(id, |version| &version.target).clone(),
+            context_length: row.context_length,
+            parameters: version.map_or_else(Sampling::default, |it| it.parameters.clone()),
+            fallback: row.fallback.clone(),
+            hedging: row.hedging,
         })
     }
 
-    /// Notes how a request went.
-    pub fn observe(&self, _choice: &Choice, _observed: Observed) {}
+    /// Notes how a request went. It counts where two versions are compared.
+    pub fn observe(&self, choice: &Choice, observed: Observed) {
+        let snapshot = self.snapshot();
+        let Some(model) = snapshot.models.get(&choice.route.model) else {
+            return;
+        };
+        let (Some(stable), Some(canary)) = (&model.stable, &model.canary) else {
+            return;
+        };
+        let side = match choice.route.version {
+            Some(number) if number == canary.version.number => Side::Canary,
+            Some(number) if number == stable.number => Side::Stable,
+            _ => return,
+        };
+        let guard = &canary.state.guard;
+        let failed = failed(observed.outcome);
+        canary
+            .watch
+            .count(side, guard, failed, observed.first_token);
+    }
 }
+
+impl Model {
+    /// The version that answers this caller; `None`: the model has none.
+    fn version_for(&self, id: &ModelId, context: &RequestContext) -> Option<&Version> {
+        let canary = self.canary.as_ref().filter(|canary| {
+            let salt = (id.as_str(), canary.version.number);
+            sticky::is_in(canary.state.percent, salt, &context.tenant, &context.user)
+                && !canary.watch.is_over()
+        });
+        canary
+            .map(|canary| &canary.version)
+            .or(self.stable.as_ref())
+    }
+}
+
+/// Whether an outcome is an error of the version; `None`: it says nothing of it.
+fn failed(outcome: Outcome) -> Option<bool> {
+    match outcome {
+        Outcome::Finished => Some(false),
+        Outcome::Failed(
+            ErrorCode::Internal
+            | ErrorCode::WorkerFailed
+            | ErrorCode::Unavailable
+            | ErrorCode::ShuttingDown
+            | ErrorCode::DeadlineExceeded,
+        ) => Some(true),
+        Outcome::Dropped | Outcome::Failed(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,10 +6,16 @@
 //!
 //! # Layout
 //!
-//! - [`Router`]: the service; implements the ports `Inference`, `Catalog` and `Registry`
+//! - [`Router`]: the service; implements the ports `Inference`, `Catalog`, `Registry` and
+//!   `Models`
 //! - [`Config`] (`config`): the table `[router]`
-//! - `models`: the rows of the model table, kept in memory
+//! - [`ModelStore`] (`store`): models, their versions and the record of changes in the database
+//!   - `rollout`: which version of a model answers whom, step by step
+//! - `models`: the models as last read, kept in memory
 //! - `choice`: what a request is answered with
+//!   - `sticky`: which users a share of all is
+//!   - `guard`: whether a version that is tried out does worse than the one before
+//! - `administration`: the port `Models`
 //! - `registry`: the workers that are up, their leases and connections
 //!   - `connection`: one worker, and how many streams it runs
 //!   - `place`, `outcome`: a place on a worker for one attempt, and how it ended
@@ -22,6 +28,7 @@
 //! - `catalog`: the models with what serves them now
 //! - [`Error`] (`error`), `metrics`
 
+mod administration;
 mod balance;
 mod catalog;
 mod choice;
@@ -29,15 +36,20 @@ mod config;
 mod connection;
 mod dispatch;
 mod error;
+mod guard;
 pub mod metrics;
 mod models;
 mod outcome;
 mod place;
 mod registry;
+mod rollout;
 mod router;
 mod settled;
+mod sticky;
+mod store;
 
 pub use config::Config;
 pub use dispatch::RetryConfig;
 pub use error::Error;
 pub use router::Router;
+pub use store::ModelStore;

@@ -14,6 +14,10 @@ pub fn describe() {
         RETRIES_TOTAL,
         "Requests tried again after a failure, by model."
     );
+    describe_counter!(
+        TRIALS_ENDED_TOTAL,
+        "Trials of versions that this router ended because they went badly, by model."
+    );
 }
 
 /// Gauge: workers in the registry.
@@ -28,3 +32,6 @@ pub(crate) const DISPATCHES_TOTAL: &str = "fathom_router_dispatches_total";
 
 /// Counter by `model`: how often a request was tried again after a failure.
 pub(crate) const RETRIES_TOTAL: &str = "fathom_router_retries_total";
+
+/// Counter by `model`: trials of versions that this router ended because they went badly.
+pub(crate) const TRIALS_ENDED_TOTAL: &str = "fathom_router_trials_ended_total";

@@ -24,7 +24,7 @@ const REFRESH_MODELS: Duration = Duration::from_secs(2);
 /// The router; clones are the same one.
 #[derive(Clone)]
 pub struct Router {
-    models: Arc<Models>,
+    pub(crate) models: Arc<Models>,
     workers: Arc<Workers>,
 }
 
@@ -33,7 +33,7 @@ impl Router {
     /// [`Self::keep_current`] runs.
     ///
     /// # Errors
-    /// [`Error::Database`] when the table of models cannot be read.
+    /// [`Error::Database`] when the tables of models cannot be read.
     pub async fn new(pool: AnyPool, config: &Config) -> Result<Self, Error> {
         Ok(Self {
             models: Arc::new(Models::load(pool).await?),
@@ -41,7 +41,7 @@ impl Router {
         })
     }
 
-    /// Reads changes of the table of models and takes out workers whose lease is over, until
+    /// Reads changes of models, ends trials of versions that go badly, and takes out workers whose lease is over, until
     /// draining begins. Run it as a task of its own.
     pub async fn keep_current(self, shutdown: Shutdown) {
         let mut ticks = interval(REFRESH_MODELS);
@@ -51,6 +51,7 @@ impl Router {
                 ticks.tick().await;
                 self.workers.sweep();
                 self.models.refresh().await;
+                self.models.end_bad_trials().await;
             }
         };
         tokio::select! {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use fathom_gateway::{Gateway, Identities, routes, watch};
-use fathom_proto::grpc::{AdministrationClient, CatalogClient, IdentityClient, InferenceClient};
+use fathom_proto::grpc::{
+    AdministrationClient, CatalogClient, IdentityClient, InferenceClient, ModelsClient,
+};
 
 use crate::Config;
 use crate::ports::{Ports, Role};
@@ -32,7 +34,8 @@ pub async fn gateway(config: &Config, process: &Process) -> anyhow::Result<Role>
         identities,
         administration: Arc::new(AdministrationClient::new(auth)),
         inference: Arc::new(InferenceClient::new(router.clone())),
-        catalog: Arc::new(CatalogClient::new(router)),
+        catalog: Arc::new(CatalogClient::new(router.clone())),
+        models: Arc::new(ModelsClient::new(router)),
         config: Arc::new(config.gateway.clone()),
         shutdown: process.shutdown.clone(),
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use fathom_kit::{database, server::Limits};
-use fathom_proto::grpc::{CatalogServer, InferenceServer, RegistryServer};
+use fathom_proto::grpc::{CatalogServer, InferenceServer, ModelsServer, RegistryServer};
 use fathom_router::Router;
 use tonic::service::Routes;
 
@@ -12,7 +12,7 @@ use crate::Config;
 use crate::ports::{Ports, Role};
 use crate::process::Process;
 
-/// Serves the catalogue, the registry of workers, and generations.
+/// Serves the catalogue and its administration, the registry of workers, and generations.
 ///
 /// # Errors
 /// Whatever keeps it from starting.
@@ -22,6 +22,7 @@ pub async fn router(config: &Config, process: &Process) -> anyhow::Result<Role> 
     let port = Arc::new(router);
     let routes = Routes::new(InferenceServer::new(port.clone()))
         .add_service(CatalogServer::new(port.clone()))
+        .add_service(ModelsServer::new(port.clone()))
         .add_service(RegistryServer::new(port))
         .into_axum_router();
     Ok(ports.serve(routes, Limits::internal(), process)?)

@@ -4,4 +4,5 @@
 mod catalog;
 mod dispatch;
 mod harness;
+mod models;
 mod retry;

@@ -15,6 +15,7 @@ use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::admin::fake::FakeAdministration;
+use super::admin::models::FakeModels;
 use crate::identity::fake::FakeAuth;
 use crate::{Config, Gateway, Identities};
 
@@ -113,6 +114,7 @@ fn over(auth: Arc<FakeAuth>, inference: impl Inference + 'static) -> Gateway {
         administration: Arc::new(FakeAdministration::default()),
         inference: Arc::new(inference),
         catalog: Arc::new(TwoModels),
+        models: Arc::new(FakeModels::default()),
         config: Arc::new(config),
         shutdown: Shutdown::new(Duration::from_secs(1)),
     }
