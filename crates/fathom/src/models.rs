@@ -88,10 +88,16 @@ pub enum Command {
 }
 
 #[derive(Args, Debug)]
-#[group(id = "setting", required = true, multiple = true, args = ["fallback", "no_fallback", "hedging"])]
 pub struct Set {
     /// The model.
     model: ModelId,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = true)]
+struct Settings {
     /// The model that answers when no worker of this one can.
     #[arg(long, value_name = "MODEL")]
     fallback: Option<ModelId>,
@@ -103,17 +109,24 @@ pub struct Set {
     hedging: Option<bool>,
 }
 
+impl Settings {
+    fn patch(self) -> ModelPatch {
+        ModelPatch {
+            fallback: match (self.no_fallback, self.fallback) {
+                (true, _) => Some(None),
+                (false, fallback) => fallback.map(Some),
+            },
+            hedging: self.hedging,
+        }
+    }
+}
+
 #[derive(Args, Debug)]
-#[group(id = "what", required = true, multiple = false, args = ["target", "version"])]
 pub struct DeployVersion {
     /// The model.
     model: ModelId,
-    /// Make a version, of the workers that announce this name.
-    #[arg(long, value_name = "NAME")]
-    target: Option<ModelId>,
-    /// Deploy a version that is there.
-    #[arg(long, value_name = "VERSION")]
-    version: Option<u32>,
+    #[command(flatten)]
+    what: What,
     /// Sampling of a new version where a request does not say, for example '{"temperature": 0.2}'.
     #[arg(long, value_name = "JSON", value_parser = parameters, conflicts_with = "version")]
     parameters: Option<Sampling>,
@@ -124,6 +137,31 @@ pub struct DeployVersion {
     bounds: Bounds,
     #[command(flatten)]
     terms: Terms,
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+struct What {
+    /// Make a version, of the workers that announce this name.
+    #[arg(long, value_name = "NAME")]
+    target: Option<ModelId>,
+    /// Deploy a version that is there.
+    #[arg(long, value_name = "VERSION")]
+    version: Option<u32>,
+}
+
+impl DeployVersion {
+    fn deploy(self) -> Deploy {
+        Deploy {
+            version: self.what.version,
+            target: self.what.target,
+            parameters: self.parameters.unwrap_or_default(),
+            percent: self.percent,
+            guard: self.bounds.guard(),
+            why: self.terms.why,
+            if_last_change: self.terms.if_last_change,
+        }
+    }
 }
 
 /// What ends a trial by itself.
@@ -220,37 +258,12 @@ pub async fn run(command: Command, config: &Config, json: bool) -> anyhow::Resul
             };
             store.create(&actor, new).await?
         }
-        Command::Set(set) => {
-            let patch = ModelPatch {
-                fallback: match (set.no_fallback, set.fallback) {
-                    (true, _) => Some(None),
-                    (false, fallback) => fallback.map(Some),
-                },
-                hedging: set.hedging,
-            };
-            store.update(&actor, &set.model, patch).await?
+        Command::Set(Set { model, settings }) => {
+            store.update(&actor, &model, settings.patch()).await?
         }
         Command::Deploy(deploy) => {
-            let guard = deploy.bounds.guard();
-            let DeployVersion {
-                model,
-                target,
-                version,
-                parameters,
-                percent,
-                bounds: _,
-                terms,
-            } = *deploy;
-            let deploy = Deploy {
-                version,
-                target,
-                parameters: parameters.unwrap_or_default(),
-                percent,
-                guard,
-                why: terms.why,
-                if_last_change: terms.if_last_change,
-            };
-            store.deploy(&actor, &model, deploy).await?
+            let model = deploy.model.clone();
+            store.deploy(&actor, &model, deploy.deploy()).await?
         }
         Command::Promote { model, terms } => store.promote(&actor, &model, terms.step()).await?,
         Command::Rollback { model, to, terms } => {

@@ -1,7 +1,7 @@
 //! The models as the router goes by them, kept in memory: no request waits for the database.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use fathom_proto::id::ModelId;
@@ -22,11 +22,15 @@ const ACTOR: &str = "fathom-router";
 pub(crate) struct Models {
     store: ModelStore,
     snapshot: RwLock<Arc<Snapshot>>,
+    /// How often reading was begun.
+    readings: AtomicU64,
     stale: AtomicBool,
 }
 
 /// The models at one moment.
 pub(crate) struct Snapshot {
+    /// Which reading it is of; one that was begun later is newer.
+    reading: u64,
     /// Id of the last change of all models; 0: there was none.
     pub config_version: u64,
     pub models: HashMap<ModelId, Model>,
@@ -84,10 +88,11 @@ impl Models {
     /// Reads the tables.
     pub async fn load(pool: AnyPool) -> Result<Self, Error> {
         let store = ModelStore::new(pool);
-        let snapshot = Snapshot::read(&store, None).await?;
+        let snapshot = Snapshot::read(&store, 0, None).await?;
         Ok(Self {
             store,
             snapshot: RwLock::new(Arc::new(snapshot)),
+            readings: AtomicU64::new(1),
             stale: AtomicBool::new(false),
         })
     }
@@ -109,14 +114,15 @@ impl Models {
     /// is down stops no generation.
     pub async fn refresh(&self) {
         let last = self.snapshot();
-        match Snapshot::read(&self.store, Some(&last)).await {
+        let reading = self.readings.fetch_add(1, Ordering::Relaxed);
+        match Snapshot::read(&self.store, reading, Some(&last)).await {
             Ok(snapshot) => {
                 let mut place = self
                     .snapshot
                     .write()
                     .unwrap_or_else(PoisonError::into_inner);
-                // A change made here may have been read since.
-                if snapshot.config_version >= place.config_version {
+                // A change made here may have been read meanwhile.
+                if snapshot.reading > place.reading {
                     *place = Arc::new(snapshot);
                 }
                 drop(place);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fathom_kit::shutdown::Shutdown;
 use fathom_proto::catalog::{Catalog, Model};
-use fathom_proto::id::WorkerId;
+use fathom_proto::id::{ModelId, WorkerId};
 use fathom_proto::inference::{
     EmbedRequest, Embeddings, GenerateRequest, Inference, RequestContext, TokenStream,
 };
@@ -58,6 +58,21 @@ impl Router {
             () = refresh => {}
             () = shutdown.draining() => {}
         }
+    }
+
+    /// Whether requests may be sent to workers that announce `name`: it is a model, or the target
+    /// of a version of one.
+    #[must_use]
+    pub fn knows(&self, name: &ModelId) -> bool {
+        let models = &self.models.snapshot().models;
+        let mut versions = models.values().flat_map(|model| model.versions.iter());
+        models.contains_key(name) || versions.any(|version| version.target == *name)
+    }
+
+    /// Whether a worker that announces `name` is up.
+    #[must_use]
+    pub fn has_worker(&self, name: &ModelId) -> bool {
+        self.workers.deployment(name).is_some()
     }
 
     /// Adds a worker of this process, called without a network, or notes what it says anew. It has

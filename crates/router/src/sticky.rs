@@ -18,8 +18,8 @@ pub(crate) fn is_in(percent: u32, salt: (&str, u32), tenant: &TenantId, user: &U
     hash.finish() % PARTS < u64::from(percent) * (PARTS / 100)
 }
 
-/// FNV-1a, 64 bits, finished as MurmurHash3 is. The standard library's hash may differ between two
-/// releases, and so between two routers.
+/// FNV-1a of 64 bits, with the last step of `MurmurHash3`. The standard library's hash may differ
+/// between two releases, and so between two routers.
 struct Fnv(u64);
 
 impl Fnv {

@@ -116,6 +116,9 @@ impl ModelStore {
         if let Some(hedging) = patch.hedging {
             state.hedging = hedging;
         }
+        if state == model.state {
+            return Ok(model);
+        }
         let record = Record::new(actor, "update", "");
         change.commit(model, state, record).await
     }

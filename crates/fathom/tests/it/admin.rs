@@ -18,20 +18,20 @@ async fn ends(home: &Path, command: &str) -> Output {
 }
 
 /// What a command that succeeds writes to standard output.
-async fn prints(home: &Path, command: &str) -> String {
+pub async fn prints(home: &Path, command: &str) -> String {
     let output = ends(home, command).await;
     assert!(output.status.success(), "{command}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// What a command that succeeds prints for scripts.
-async fn json(home: &Path, command: &str) -> Value {
+pub async fn json(home: &Path, command: &str) -> Value {
     let text = prints(home, &format!("{command} --json")).await;
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{command}: {error} in {text}"))
 }
 
 /// What a command that fails with `code` writes to standard error.
-async fn fails(home: &Path, command: &str, code: i32) -> String {
+pub async fn fails(home: &Path, command: &str, code: i32) -> String {
     let output = ends(home, command).await;
     assert_eq!(output.status.code(), Some(code), "{command}: {output:?}");
     assert!(output.stdout.is_empty(), "{command}: {output:?}");

@@ -17,6 +17,7 @@ mod engines;
 mod examples;
 mod harness;
 mod inspect;
+mod model_versions;
 mod models;
 mod oauth_clients;
 mod process;

@@ -13,11 +13,17 @@ use crate::store::{ModelStore, rows};
 impl Snapshot {
     /// Reads the tables. Versions never change, so those of the last snapshot stay unless there
     /// was a change; models may be edited by hand.
-    pub(super) async fn read(store: &ModelStore, last: Option<&Self>) -> Result<Self, Error> {
+    pub(super) async fn read(
+        store: &ModelStore,
+        reading: u64,
+        last: Option<&Self>,
+    ) -> Result<Self, Error> {
         // First: what is read after it is as new as it says, or newer.
         let config_version = rows::last_change(&store.pool).await?;
         let models = rows::models(&store.pool).await?;
-        let unchanged = last.filter(|last| last.config_version == config_version);
+        let unchanged = last
+            .filter(|last| last.config_version == config_version)
+            .filter(|last| models.iter().all(|model| last.has_versions_of(model)));
         let mut versions: HashMap<ModelId, Vec<Version>> = HashMap::new();
         if unchanged.is_none() {
             for (model, version) in rows::versions(&store.pool).await? {
@@ -35,9 +41,20 @@ impl Snapshot {
             Ok((id, Model::new(row, versions, last_model)?))
         });
         Ok(Self {
+            reading,
             config_version,
             models: models.collect::<Result<_, Error>>()?,
         })
+    }
+
+    /// Whether the versions that answer for a model are here.
+    fn has_versions_of(&self, model: &ManagedModel) -> bool {
+        let canary = model.state.canary.map(|canary| canary.version);
+        let versions = self.models.get(&model.id).map(|model| &model.versions);
+        let has = |number: u32| {
+            versions.is_some_and(|all| all.iter().any(|version| version.number == number))
+        };
+        model.state.stable.into_iter().chain(canary).all(has)
     }
 }
 

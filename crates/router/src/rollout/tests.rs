@@ -43,8 +43,9 @@ fn a_rollback_of_a_rollback_goes_further_back_and_not_forth() {
 
 #[test]
 fn what_does_not_fit_is_refused_and_changes_nothing() {
+    type Step = fn(&mut ModelState) -> Result<(), Error>;
     let fresh = ModelState::default();
-    let steps: [fn(&mut ModelState) -> Result<(), Error>; 6] = [
+    let steps: [Step; 6] = [
         promote,
         abort,
         |state| roll_back(state, None),

@@ -361,6 +361,12 @@ async fn fallback_and_hedging_are_set_and_taken_away() {
             let model = router.update("ada", &chat(), patch).await.unwrap();
             assert_eq!((model.state.fallback, model.state.hedging), expected);
         }
+        let same = router.update("ada", &chat(), set(None, Some(true))).await;
+        assert_eq!(
+            same.unwrap().last_change,
+            3,
+            "what changes nothing is no change"
+        );
     }
 }
 
