@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use fathom_proto::Error as PublicError;
 use fathom_proto::inference::{
-    EmbedRequest, Embeddings, GenerateRequest, Prompt, RequestContext, Sampling, TokenStream,
+    EmbedRequest, Embeddings, GenerateRequest, Prompt, RequestContext, TokenStream,
 };
 use futures::stream;
 use tokio::time::Instant;
@@ -74,7 +74,7 @@ impl Dispatch {
     ) -> Result<TokenStream, PublicError> {
         let choice = self
             .models
-            .choose(&request.model, &request.sampling, &context)?;
+            .choose(&request.model, Some(&request.sampling), &context)?;
         let target = self.targets.get(&choice.target);
         let observation = Observation::new(&self.models, choice);
         let generation = Generation::new(self, request, context, target, observation);
@@ -99,9 +99,7 @@ impl Dispatch {
         mut request: EmbedRequest,
         context: RequestContext,
     ) -> Result<Embeddings, PublicError> {
-        let choice = self
-            .models
-            .choose(&request.model, &Sampling::default(), &context)?;
+        let choice = self.models.choose(&request.model, None, &context)?;
         let target = self.targets.get(&choice.target);
         request.model = choice.target.clone();
         let mut observation = Observation::new(&self.models, choice);

@@ -238,7 +238,7 @@ impl Generation {
             return Err(error.into());
         };
         let models = &self.dispatch.models;
-        let Ok(choice) = models.choose(&fallback, &self.asked.sampling, &self.context) else {
+        let Ok(choice) = models.choose(&fallback, Some(&self.asked.sampling), &self.context) else {
             return Err(error.into());
         };
         let model = observation.choice.route.model.to_string();
@@ -261,25 +261,6 @@ impl Asked {
         let allowed = choice.context_length;
         request.model = choice.target.clone();
         request.context_length = Some(self.context_length.map_or(allowed, |own| own.min(allowed)));
-        request.sampling = or(&self.sampling, &choice.parameters);
-    }
-}
-
-/// What is asked for, and `otherwise` where nothing is.
-fn or(asked: &Sampling, otherwise: &Sampling) -> Sampling {
-    let logit_bias = if asked.logit_bias.is_empty() {
-        &otherwise.logit_bias
-    } else {
-        &asked.logit_bias
-    };
-    Sampling {
-        temperature: asked.temperature.or(otherwise.temperature),
-        top_p: asked.top_p.or(otherwise.top_p),
-        top_k: asked.top_k.or(otherwise.top_k),
-        min_p: asked.min_p.or(otherwise.min_p),
-        seed: asked.seed.or(otherwise.seed),
-        frequency_penalty: asked.frequency_penalty.or(otherwise.frequency_penalty),
-        presence_penalty: asked.presence_penalty.or(otherwise.presence_penalty),
-        logit_bias: logit_bias.clone(),
+        request.sampling = self.sampling.or(&choice.parameters);
     }
 }
