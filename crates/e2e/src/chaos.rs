@@ -4,7 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fathom_kit::net::{Endpoint, ListenAddress};
@@ -65,9 +65,18 @@ impl Chaos {
     /// Adds a target.
     pub fn lead_to(&self, target: &ListenAddress) {
         if let ListenAddress::Tcp(address) = target {
-            let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-            targets.push(*address);
+            self.targets().push(*address);
         }
+    }
+
+    /// Takes a target out, by its URL; connections to it stay.
+    pub fn lead_away_from(&self, url: &str) {
+        self.targets()
+            .retain(|address| format!("http://{address}") != url);
+    }
+
+    fn targets(&self) -> MutexGuard<'_, Vec<SocketAddr>> {
+        self.targets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What to call.

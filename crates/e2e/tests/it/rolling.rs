@@ -9,8 +9,12 @@ use fathom_client::Client;
 use fathom_e2e::Chaos;
 use fathom_test_database::TestDatabase;
 use futures::future::join_all;
+use tokio::time::sleep;
 
 use crate::processes::{LIMIT, Processes, Questions, eventually, plan, signal};
+
+/// How long whoever stops a gateway lets connections arrive that its balancer has sent.
+const PRE_STOP: Duration = Duration::from_millis(500);
 
 /// DRAIN-1, with 24 of its 100 streams: a gateway that is told to stop says that it wants no
 /// traffic, finishes what it has, streams, whole answers and those that wait, and ends well.
@@ -134,7 +138,13 @@ async fn drain_3_a_rolling_restart_costs_no_request() {
             processes.registered(workers).await.unwrap();
         }
         for number in 0..processes.gateways.len() {
-            restart(&mut processes.gateways[number]).await;
+            let gateway = &mut processes.gateways[number];
+            // It takes no connection any more once it is told to stop, not even those that are
+            // under way.
+            edge.lead_away_from(&gateway.url);
+            sleep(PRE_STOP).await;
+            restart(gateway).await;
+            edge.lead_to(&gateway.url.trim_start_matches("http://").parse().unwrap());
         }
         over.store(true, Ordering::Relaxed);
     };
