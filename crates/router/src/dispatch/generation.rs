@@ -77,6 +77,9 @@ impl Generation {
 
     /// The first event.
     pub async fn first(&mut self) -> Result<Event, PublicError> {
+        if self.is_hedged() {
+            self.dispatch.hedges.deposit();
+        }
         let admitted = self.dispatch.admit(self.attempts.target(), &self.context);
         let first = match admitted {
             Ok(()) => self.advance().await,
@@ -164,20 +167,20 @@ impl Generation {
             match self.attempts.place().await {
                 Ok(place) => {
                     let attempt = self.attempt(place);
-                    let is_hedged = self.progress == Progress::Nothing
-                        && self.observation.as_ref().is_some_and(|o| o.choice.hedging);
-                    let patience = if is_hedged {
-                        self.dispatch.hedges.deposit();
-                        self.attempts.target().first_tokens.p95()
-                    } else {
-                        None
-                    };
+                    let may_be_slow = self.progress == Progress::Nothing && self.is_hedged();
+                    let first_tokens = &self.attempts.target().first_tokens;
+                    let patience = may_be_slow.then(|| first_tokens.p95()).flatten();
                     self.race = Some(Race::new(attempt, patience));
                     return Ok(());
                 }
                 Err(error) => self.fall_back(error)?,
             }
         }
+    }
+
+    fn is_hedged(&self) -> bool {
+        let observation = self.observation.as_ref();
+        observation.is_some_and(|observation| observation.choice.hedging)
     }
 
     fn attempt(&self, place: Place) -> Attempt {
