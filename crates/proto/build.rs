@@ -7,6 +7,7 @@ const FILES: &[&str] = &[
     "fathom/auth/v1/auth.proto",
     "fathom/inference/v1/inference.proto",
     "fathom/router/v1/feedback.proto",
+    "fathom/router/v1/models.proto",
     "fathom/router/v1/router.proto",
     "fathom/worker/v1/worker.proto",
 ];

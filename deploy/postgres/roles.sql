@@ -18,7 +18,11 @@ $$;
 
 GRANT USAGE ON SCHEMA public TO fathom_app;
 
-GRANT SELECT ON _sqlx_migrations, models TO fathom_app;
+GRANT SELECT ON _sqlx_migrations TO fathom_app;
+
+GRANT SELECT, INSERT, UPDATE ON models TO fathom_app;
+GRANT SELECT, INSERT ON model_versions, model_changes TO fathom_app;
+GRANT SELECT, UPDATE ON model_changes_head TO fathom_app;
 
 GRANT SELECT, INSERT, UPDATE ON tenants, clients, api_keys, signing_keys TO fathom_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON client_secrets, limits TO fathom_app;

@@ -10,7 +10,7 @@ use fathom_kit::telemetry;
 use fathom_worker::EngineConfig;
 
 use crate::process::Process;
-use crate::{Config, admin, drill, engine, experiments, migrate, model, ports, roles, up};
+use crate::{Config, admin, drill, engine, experiments, migrate, model, models, ports, roles, up};
 
 /// A self-hosted LLM serving platform that speaks DeepSeek's and OpenAI's API.
 #[derive(Debug, Parser)]
@@ -61,6 +61,17 @@ enum Command {
         json: bool,
         #[command(subcommand)]
         resource: admin::Resource,
+    },
+    /// Change models: which version of each answers whom, beside the servers that run or without
+    /// any.
+    Models {
+        #[command(flatten)]
+        options: Options,
+        /// Print JSON: an object, or an array of them.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        command: models::Command,
     },
     /// Try out parameters or versions of a model on a part of its users.
     Experiments {
@@ -179,6 +190,13 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             resource,
         } => once(options.load()?, async |config| {
             admin::run(resource, &config, json).await
+        }),
+        Command::Models {
+            options,
+            json,
+            command,
+        } => once(options.load()?, async |config| {
+            models::run(command, &config, json).await
         }),
         Command::Experiments {
             options,

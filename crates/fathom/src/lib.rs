@@ -13,6 +13,7 @@
 //! - [`process`]: signals, and the order in which a process goes down
 //! - `engine`: `fathom engine`, which changes what a running worker serves
 //! - `model`: `fathom model`, which fetches and inspects model files
+//! - `models`: `fathom models`, which changes models and their versions
 //! - [`admin`]: `fathom admin` and `fathom audit`, which change and check identities
 //! - `experiments`: `fathom experiments`, which makes, ends and reports experiments
 //! - [`migrate`]: `fathom migrate`
@@ -28,6 +29,7 @@ mod engine;
 mod experiments;
 pub mod migrate;
 mod model;
+mod models;
 pub mod ports;
 pub mod process;
 pub mod roles;

@@ -114,6 +114,7 @@ impl Up {
             inference: Arc::new(router.clone()),
             catalog: Arc::new(router.clone()),
             feedback: Arc::new(router.clone()),
+            models: Arc::new(router.clone()),
             config: Arc::new(config.gateway.clone()),
             shutdown: process.shutdown.clone(),
         };

@@ -25,6 +25,7 @@ use fathom_proto::catalog::Catalog;
 use fathom_proto::feedback::Feedback;
 use fathom_proto::identity::Identity;
 use fathom_proto::inference::Inference;
+use fathom_proto::models::Models;
 use fathom_proto::{Error, ErrorCode};
 use tokio::time::timeout;
 
@@ -62,6 +63,8 @@ pub struct Gateway {
     pub catalog: Arc<dyn Catalog>,
     /// Takes what callers think of their answers.
     pub feedback: Arc<dyn Feedback>,
+    /// Changes the models.
+    pub models: Arc<dyn Models>,
     /// Limits and defaults.
     pub config: Arc<Config>,
     /// Ends streams that outlive the process's deadline.

@@ -24,6 +24,7 @@ pub use client::{Client, ClientMethod, ClientPatch, ClientSecret, NewClient, New
 pub use key::{ApiKey, ApiKeyPatch, NewApiKey};
 pub use newly_made::NewlyMade;
 pub use page::Page;
+pub(crate) use patch::removable;
 pub use signing_key::{SigningKey, SigningKeyState};
 pub use tenant::{NewTenant, Tenant, TenantPatch};
 

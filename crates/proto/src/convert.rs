@@ -7,6 +7,7 @@ pub(crate) mod embedding;
 pub(crate) mod event;
 pub(crate) mod identity;
 pub(crate) mod inference;
+pub(crate) mod models;
 pub(crate) mod router;
 pub(crate) mod worker;
 

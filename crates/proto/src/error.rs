@@ -138,6 +138,8 @@ pub enum ErrorCode {
     NotFound,
     /// The route exists, the method does not.
     MethodNotAllowed,
+    /// What was to be changed is not as the caller takes it to be.
+    Conflict,
     /// The body is larger than allowed.
     PayloadTooLarge,
     /// The body's content type is not one we read.
@@ -177,7 +179,7 @@ pub struct ErrorRow {
 
 impl ErrorCode {
     /// Every code, in the order of the table.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::InvalidRequest,
         Self::ContextLengthExceeded,
         Self::Unauthenticated,
@@ -185,6 +187,7 @@ impl ErrorCode {
         Self::ModelNotFound,
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::Conflict,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
         Self::RateLimited,
@@ -256,6 +259,7 @@ impl ErrorCode {
                 405,
                 false,
             ),
+            Self::Conflict => row("conflict", REQUEST, Grpc::Aborted, 409, false),
             Self::PayloadTooLarge => {
                 row("payload_too_large", REQUEST, Grpc::OutOfRange, 413, false)
             }

@@ -7,6 +7,7 @@ mod engines;
 mod feedback;
 mod identity;
 mod inference;
+mod models;
 mod registry;
 mod status;
 
@@ -16,6 +17,7 @@ pub use engines::{EnginesClient, EnginesServer};
 pub use feedback::{FeedbackClient, FeedbackServer};
 pub use identity::{IdentityClient, IdentityServer};
 pub use inference::{InferenceClient, InferenceServer};
+pub use models::{ModelsClient, ModelsServer};
 pub use registry::{RegistryClient, RegistryServer};
 
 /// Largest message of an internal call, in bytes, either way; above the gateway's largest body,

@@ -3,7 +3,8 @@
 //!
 //! # Layout
 //!
-//! - [`inference`], [`identity`], [`administration`], [`catalog`], [`feedback`], [`registry`],
+//! - [`inference`], [`identity`], [`administration`], [`catalog`], [`feedback`], [`models`],
+//!   [`registry`],
 //!   [`engines`]: one port each, with its types; plain Rust, the same whether a call stays in the
 //!   process or crosses the network
 //! - [`error`]: [`ErrorCode`], the table code → gRPC → HTTP → retryable, and the ports' [`Error`]
@@ -21,6 +22,7 @@ pub mod grpc;
 pub mod id;
 pub mod identity;
 pub mod inference;
+pub mod models;
 pub mod pb;
 pub mod registry;
 

@@ -7,9 +7,13 @@ pub mod auth {
     tonic::include_proto!("fathom.auth.v1");
 }
 
-/// `fathom.inference.v1`
+/// `fathom.inference`
 pub mod inference {
-    tonic::include_proto!("fathom.inference.v1");
+    /// `fathom.inference.v1`, where generated code of other packages looks for it.
+    pub mod v1 {
+        tonic::include_proto!("fathom.inference.v1");
+    }
+    pub use v1::*;
 }
 
 /// `fathom.router`

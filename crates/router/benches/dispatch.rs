@@ -142,6 +142,7 @@ fn announcement(endpoint: &str) -> Announcement {
         endpoint: endpoint.into(),
         zone: None,
         version: "1".into(),
+        incarnation: 0,
         models: vec![ServedModel {
             model: "deepseek-chat".into(),
             deployment: Deployment {

@@ -5,9 +5,10 @@ use std::time::Duration;
 use fathom_proto::id::ModelId;
 use fathom_proto::inference::{RequestContext, Route, Sampling};
 
-use crate::Error;
-use crate::models::Models;
-use crate::outcome::Outcome;
+use crate::guard::Side;
+use crate::models::{Model, Models, Version};
+use crate::outcome::{Outcome, Verdict};
+use crate::{Error, sticky};
 
 /// What a request is answered with.
 #[derive(Clone, Debug)]
@@ -38,48 +39,103 @@ pub(crate) struct Observed {
 }
 
 impl Models {
-    /// What `model` is answered with for this caller.
+    /// What `model` is answered with for this caller: by its version, the same for each user until
+    /// a change. A request that draws no tokens has no `sampling`, and is in no experiment.
     ///
     /// # Errors
     /// [`Error::ModelNotFound`].
     pub fn choose(
         &self,
         model: &ModelId,
-        sampling: &Sampling,
+        sampling: Option<&Sampling>,
         context: &RequestContext,
     ) -> Result<Choice, Error> {
-        let model = model.clone();
-        let Some(context_length) = self.context_length(&model) else {
+        let snapshot = self.snapshot();
+        // The one that the table holds is cloned, which is no copy.
+        let Some((id, row)) = snapshot.models.get_key_value(model) else {
+            let model = model.clone();
             return Err(Error::ModelNotFound { model });
         };
         let (tenant, user) = (&context.tenant, &context.user);
-        let assigned = self.experiments.assign(&model, tenant, user, sampling);
-        let (experiment, parameters) = match assigned {
-            Some(assigned) => {
-                self.experiments.remember(&assigned.assignment, context);
-                (Some(assigned.assignment), assigned.parameters)
-            }
-            None => (None, Sampling::default()),
-        };
+        let assigned = sampling.and_then(|asked| self.experiments.assign(id, tenant, user, asked));
+        let version = assigned
+            .as_ref()
+            .and_then(|assigned| row.version(assigned.version?))
+            .or_else(|| row.version_for(id, context));
+        let mut parameters = version.map_or_else(Sampling::default, |it| it.parameters.clone());
+        let experiment = assigned.map(|assigned| {
+            self.experiments.remember(&assigned.assignment, context);
+            parameters = assigned.parameters.or(&parameters);
+            assigned.assignment
+        });
         Ok(Choice {
             route: Route {
-                model: model.clone(),
-                version: None,
-                config_version: 0,
+                model: id.clone(),
+                version: version.map(|version| version.number),
+                config_version: snapshot.config_version,
                 experiment,
             },
-            target: model,
-            context_length,
+            target: version.map_or(id, |version| &version.target).clone(),
+            context_length: row.context_length,
             parameters,
-            fallback: None,
-            hedging: false,
+            fallback: row.fallback.clone(),
+            hedging: row.hedging,
         })
     }
 
-    /// Notes how a request went.
+    /// Notes how a request went. It counts in an experiment, and where two versions are compared.
     pub fn observe(&self, choice: &Choice, observed: Observed) {
         if let Some(assignment) = &choice.route.experiment {
             self.experiments.observe(assignment, observed);
         }
+        let snapshot = self.snapshot();
+        let Some(model) = snapshot.models.get(&choice.route.model) else {
+            return;
+        };
+        let (Some(stable), Some(canary)) = (&model.stable, &model.canary) else {
+            return;
+        };
+        let side = match choice.route.version {
+            Some(number) if number == canary.version.number => Side::Canary,
+            Some(number) if number == stable.number => Side::Stable,
+            _ => return,
+        };
+        let guard = &canary.state.guard;
+        let failed = failed(observed.outcome);
+        canary
+            .watch
+            .count(side, guard, failed, observed.first_token);
     }
 }
+
+impl Model {
+    fn version(&self, number: u32) -> Option<&Version> {
+        self.versions
+            .iter()
+            .find(|version| version.number == number)
+    }
+
+    /// The version that answers this caller; `None`: the model has none.
+    fn version_for(&self, id: &ModelId, context: &RequestContext) -> Option<&Version> {
+        let canary = self.canary.as_ref().filter(|canary| {
+            let salt = (id.as_str(), canary.version.number);
+            sticky::is_in(canary.state.percent, salt, &context.tenant, &context.user)
+                && !canary.watch.is_over()
+        });
+        canary
+            .map(|canary| &canary.version)
+            .or(self.stable.as_ref())
+    }
+}
+
+/// Whether an outcome is an error of the version; `None`: it says nothing of it.
+fn failed(outcome: Outcome) -> Option<bool> {
+    match outcome.verdict() {
+        Verdict::Success => Some(false),
+        Verdict::Failure => Some(true),
+        Verdict::Refusal | Verdict::Nothing => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

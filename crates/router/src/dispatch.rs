@@ -17,12 +17,13 @@ use std::sync::Arc;
 
 use fathom_proto::Error as PublicError;
 use fathom_proto::inference::{
-    EmbedRequest, Embeddings, GenerateRequest, RequestContext, Sampling, TokenStream,
+    EmbedRequest, Embeddings, GenerateRequest, Prompt, RequestContext, TokenStream,
 };
 use futures::stream;
 use tokio::time::Instant;
 use tower::retry::budget::{Budget, TpsBudget};
 
+use crate::affinity::{Prefixes, prefixes};
 use crate::dispatch::attempt::{Failure, Limits, contact};
 use crate::dispatch::attempts::Attempts;
 use crate::dispatch::generation::Generation;
@@ -31,7 +32,7 @@ use crate::dispatch::target::{Target, Targets};
 use crate::models::Models;
 use crate::outcome::Outcome;
 use crate::registry::Workers;
-use crate::{Config, Error};
+use crate::{Config, Error, Policy};
 
 pub use retry::RetryConfig;
 
@@ -41,6 +42,8 @@ pub(crate) struct Dispatch {
     workers: Arc<Workers>,
     targets: Targets,
     limits: Limits,
+    /// Whether the policy goes by beginnings of prompts.
+    by_prefix: bool,
     /// What may be tried again.
     budget: TpsBudget,
     /// What may be tried twice at a time.
@@ -57,6 +60,7 @@ impl Dispatch {
                 first_token: config.first_token_timeout,
                 between_tokens: config.token_timeout,
             },
+            by_prefix: config.balance.policy == Policy::PrefixAffinity,
             budget: config.retry.budget(),
             hedges: retry::hedging_budget(),
         })
@@ -70,7 +74,7 @@ impl Dispatch {
     ) -> Result<TokenStream, PublicError> {
         let choice = self
             .models
-            .choose(&request.model, &request.sampling, &context)?;
+            .choose(&request.model, Some(&request.sampling), &context)?;
         let target = self.targets.get(&choice.target);
         let observation = Observation::new(&self.models, choice);
         let generation = Generation::new(self, request, context, target, observation);
@@ -95,9 +99,7 @@ impl Dispatch {
         mut request: EmbedRequest,
         context: RequestContext,
     ) -> Result<Embeddings, PublicError> {
-        let choice = self
-            .models
-            .choose(&request.model, &Sampling::default(), &context)?;
+        let choice = self.models.choose(&request.model, None, &context)?;
         let target = self.targets.get(&choice.target);
         request.model = choice.target.clone();
         let mut observation = Observation::new(&self.models, choice);
@@ -116,7 +118,7 @@ impl Dispatch {
         target: Arc<Target>,
     ) -> Result<Embeddings, PublicError> {
         self.admit(&target, &context)?;
-        let mut attempts = Attempts::new(self, target.clone(), &context);
+        let mut attempts = Attempts::new(self, target.clone(), &context, Prefixes::new());
         loop {
             let place = attempts.place().await?;
             let worker = place.worker();
@@ -135,6 +137,14 @@ impl Dispatch {
             attempts
                 .failed(connection, Failure { error, contact })
                 .await?;
+        }
+    }
+
+    /// Beginnings of `prompt` by which a worker is chosen, if the policy goes by them.
+    fn prefixes(&self, prompt: &Prompt) -> Prefixes {
+        match self.by_prefix {
+            true => prefixes(prompt),
+            false => Prefixes::new(),
         }
     }
 

@@ -64,8 +64,30 @@ pub enum Error {
         /// Its size.
         max_workers: usize,
     },
-    /// The table of models cannot be read.
-    #[error("the table of models cannot be read")]
+    /// A field of a request is wrong.
+    #[error("`{field}` {problem}")]
+    InvalidField {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it, or what would be right.
+        problem: String,
+    },
+    /// A model is not as a change takes it to be.
+    #[error("{0}")]
+    Conflict(String),
+    /// A row holds what this version never writes.
+    #[error("a row of {table} of the model `{row}` is not understood")]
+    InvalidRow {
+        /// The table.
+        table: &'static str,
+        /// The model.
+        row: ModelId,
+    },
+    /// What was to be stored cannot be written as JSON.
+    #[error("a row cannot be written as JSON")]
+    Json(#[source] serde_json::Error),
+    /// The tables of models cannot be read or written.
+    #[error("the tables of models cannot be used")]
     Database(#[from] sqlx::Error),
     /// The experiments cannot be read.
     #[error(transparent)]
@@ -85,9 +107,12 @@ impl Error {
             Self::Full { .. } => ErrorCode::Overloaded,
             Self::DeadlinePassed => ErrorCode::DeadlineExceeded,
             Self::WorkerLost { .. } | Self::WorkerSilent { .. } => ErrorCode::WorkerFailed,
-            Self::Announcement { .. } => ErrorCode::InvalidRequest,
+            Self::Announcement { .. } | Self::InvalidField { .. } => ErrorCode::InvalidRequest,
+            Self::Conflict(_) => ErrorCode::Conflict,
             Self::RegistryFull { .. } => ErrorCode::Overloaded,
-            Self::Database(_) | Self::Experiments(_) => ErrorCode::Internal,
+            Self::InvalidRow { .. } | Self::Json(_) | Self::Database(_) | Self::Experiments(_) => {
+                ErrorCode::Internal
+            }
         }
     }
 }
@@ -107,14 +132,18 @@ impl From<Error> for fathom_proto::Error {
                 source: source.map(|source| source as _),
                 ..public
             },
-            Error::Announcement { field, .. } => Self {
+            Error::Announcement { field, .. } | Error::InvalidField { field, .. } => Self {
                 param: Some(field.to_owned()),
                 ..public
             },
-            Error::RegistryFull { .. } | Error::DeadlinePassed | Error::WorkerSilent { .. } => {
-                public
-            }
-            Error::Database(_) | Error::Experiments(_) => Self::internal(error),
+            Error::RegistryFull { .. }
+            | Error::DeadlinePassed
+            | Error::WorkerSilent { .. }
+            | Error::Conflict(_) => public,
+            Error::InvalidRow { .. }
+            | Error::Json(_)
+            | Error::Database(_)
+            | Error::Experiments(_) => Self::internal(error),
         }
     }
 }

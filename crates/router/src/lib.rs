@@ -6,10 +6,16 @@
 //!
 //! # Layout
 //!
-//! - [`Router`]: the service; implements the ports `Inference`, `Catalog` and `Registry`
+//! - [`Router`]: the service; implements the ports `Inference`, `Catalog`, `Registry` and
+//!   `Models`
 //! - [`Config`] (`config`): the table `[router]`
-//! - `models`: the rows of the model table, kept in memory
+//! - [`ModelStore`] (`store`): models, their versions and the record of changes in the database
+//!   - `rollout`: which version of a model answers whom, step by step
+//! - `models`: the models as last read, kept in memory
 //! - `choice`: what a request is answered with
+//!   - `sticky`: which users a share of all is
+//!   - `guard`: whether a version that is tried out does worse than the one before
+//! - `administration`: the port `Models`
 //! - `registry`: the workers that are up, their leases, and the choice of one for a request
 //!   - `configured` ([`ConfiguredWorker`]): workers that are asked what they serve
 //!   - `balance` ([`BalanceConfig`]): the policies of that choice
@@ -36,6 +42,7 @@
 //! - `catalog`: the models with what serves them now
 //! - [`Error`] (`error`), `metrics`; `bench`: what benchmarks reach
 
+mod administration;
 mod admission;
 mod affinity;
 mod balance;
@@ -51,12 +58,16 @@ mod dispatch;
 mod engine;
 mod error;
 pub mod experiments;
+mod guard;
 pub mod metrics;
 mod models;
 mod outcome;
 mod place;
 mod registry;
+mod rollout;
 mod router;
+mod sticky;
+mod store;
 
 pub use admission::QueueConfig;
 pub use balance::{BalanceConfig, Policy};
@@ -66,3 +77,4 @@ pub use configured::ConfiguredWorker;
 pub use dispatch::RetryConfig;
 pub use error::Error;
 pub use router::Router;
+pub use store::ModelStore;

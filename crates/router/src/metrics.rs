@@ -48,6 +48,10 @@ pub fn describe() {
         EXPERIMENT_REQUESTS_LOST_TOTAL,
         "Requests of experiments that cannot be scored, because too many waited to be written."
     );
+    describe_counter!(
+        TRIALS_ENDED_TOTAL,
+        "Trials of versions that this router ended because they went badly, by model."
+    );
 }
 
 /// Gauge: workers in the registry.
@@ -96,3 +100,6 @@ pub(crate) const EXPERIMENT_ARMS_STOPPED_TOTAL: &str =
 /// Counter: requests of experiments that cannot be scored, because too many waited to be written.
 pub(crate) const EXPERIMENT_REQUESTS_LOST_TOTAL: &str =
     "fathom_router_experiment_requests_lost_total";
+
+/// Counter by `model`: trials of versions that this router ended because they went badly.
+pub(crate) const TRIALS_ENDED_TOTAL: &str = "fathom_router_trials_ended_total";

@@ -45,6 +45,7 @@ impl Outcome {
                 | ErrorCode::PermissionDenied
                 | ErrorCode::ModelNotFound
                 | ErrorCode::NotFound
+                | ErrorCode::Conflict
                 | ErrorCode::MethodNotAllowed
                 | ErrorCode::PayloadTooLarge
                 | ErrorCode::UnsupportedMediaType

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fathom_kit::shutdown::Shutdown;
 use fathom_proto::catalog::{Catalog, Model};
 use fathom_proto::feedback::{Feedback, Score};
-use fathom_proto::id::{RequestId, TenantId, WorkerId};
+use fathom_proto::id::{ModelId, RequestId, TenantId, WorkerId};
 use fathom_proto::inference::{
     EmbedRequest, Embeddings, GenerateRequest, Inference, RequestContext, TokenStream,
 };
@@ -28,7 +28,7 @@ const REFRESH_MODELS: Duration = Duration::from_secs(2);
 /// The router; clones are the same one.
 #[derive(Clone)]
 pub struct Router {
-    models: Arc<Models>,
+    pub(crate) models: Arc<Models>,
     workers: Arc<Workers>,
     configured: Arc<[ConfiguredWorker]>,
     dispatch: Arc<Dispatch>,
@@ -39,7 +39,7 @@ impl Router {
     /// [`Self::keep_current`] runs.
     ///
     /// # Errors
-    /// [`Error::Database`] when the table of models cannot be read.
+    /// [`Error::Database`] when the tables of models cannot be read.
     pub async fn new(pool: AnyPool, config: &Config) -> Result<Self, Error> {
         let models = Arc::new(Models::load(pool).await?);
         let workers = Arc::new(Workers::new(config, Box::new(over_grpc)));
@@ -51,8 +51,8 @@ impl Router {
         })
     }
 
-    /// Reads changes of the table of models, asks the workers of the configuration what they
-    /// serve, and takes out workers whose lease is over, until
+    /// Reads changes of models, ends trials of versions that go badly, asks the workers of the
+    /// configuration what they serve, and takes out workers whose lease is over, until
     /// draining begins. Run it as a task of its own.
     pub async fn keep_current(self, shutdown: Shutdown) {
         let mut ticks = interval(REFRESH_MODELS);
@@ -62,9 +62,8 @@ impl Router {
                 ticks.tick().await;
                 self.workers.sweep();
                 self.models.refresh().await;
-                let models = &self.models;
-                self.workers
-                    .measure(|target| models.context_length(target).is_some());
+                self.workers.measure(|target| self.knows(target));
+                self.models.end_bad_trials().await;
             }
         };
         let ask = async {
@@ -82,6 +81,21 @@ impl Router {
     /// begins; then it writes the rest. Run it as a task of its own, until the last stream is over.
     pub async fn keep_experiments(self, shutdown: Shutdown) {
         self.models.experiments.keep_current(&shutdown).await;
+    }
+
+    /// Whether requests may be sent to workers that announce `name`: it is a model, or the target
+    /// of a version of one.
+    #[must_use]
+    pub fn knows(&self, name: &ModelId) -> bool {
+        let models = &self.models.snapshot().models;
+        let mut versions = models.values().flat_map(|model| model.versions.iter());
+        models.contains_key(name) || versions.any(|version| version.target == *name)
+    }
+
+    /// Whether a worker that announces `name` is up.
+    #[must_use]
+    pub fn has_worker(&self, name: &ModelId) -> bool {
+        self.workers.deployment(name).is_some()
     }
 
     /// Adds a worker of this process, called without a network, or notes what it says anew. It has

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fathom_gateway::{Gateway, Identities, routes, watch};
 use fathom_proto::grpc::{
     AdministrationClient, CatalogClient, FeedbackClient, IdentityClient, InferenceClient,
+    ModelsClient,
 };
 
 use crate::Config;
@@ -35,7 +36,8 @@ pub async fn gateway(config: &Config, process: &Process) -> anyhow::Result<Role>
         administration: Arc::new(AdministrationClient::new(auth)),
         inference: Arc::new(InferenceClient::new(router.clone())),
         catalog: Arc::new(CatalogClient::new(router.clone())),
-        feedback: Arc::new(FeedbackClient::new(router)),
+        feedback: Arc::new(FeedbackClient::new(router.clone())),
+        models: Arc::new(ModelsClient::new(router)),
         config: Arc::new(config.gateway.clone()),
         shutdown: process.shutdown.clone(),
     };

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use fathom_kit::{database, server::Limits};
-use fathom_proto::grpc::{CatalogServer, FeedbackServer, InferenceServer, RegistryServer};
+use fathom_proto::grpc::{
+    CatalogServer, FeedbackServer, InferenceServer, ModelsServer, RegistryServer,
+};
 use fathom_router::Router;
 use tonic::service::Routes;
 
@@ -12,7 +14,7 @@ use crate::Config;
 use crate::ports::{Ports, Role};
 use crate::process::Process;
 
-/// Serves the catalogue, the registry of workers, and generations.
+/// Serves the catalogue and its administration, the registry of workers, and generations.
 ///
 /// # Errors
 /// Whatever keeps it from starting.
@@ -23,6 +25,7 @@ pub async fn router(config: &Config, process: &Process) -> anyhow::Result<Role> 
     let routes = Routes::new(InferenceServer::new(port.clone()))
         .add_service(CatalogServer::new(port.clone()))
         .add_service(FeedbackServer::new(port.clone()))
+        .add_service(ModelsServer::new(port.clone()))
         .add_service(RegistryServer::new(port))
         .into_axum_router();
     Ok(ports.serve(routes, Limits::internal(), process)?)

@@ -18,6 +18,7 @@ mod examples;
 mod experiments;
 mod harness;
 mod inspect;
+mod model_versions;
 mod models;
 mod oauth_clients;
 mod process;

@@ -1,11 +1,12 @@
-//! `/admin/v1`: the port `Administration` over HTTP, for callers with the scope `admin`. The
-//! caller's own bearer goes along with every call, since auth checks it by itself.
+//! `/admin/v1`: the ports `Administration` and `Models` over HTTP, for callers with the scope
+//! `admin`. The caller's own bearer goes along with every call to auth, which checks it by itself.
 
 mod answer;
 mod audit;
 mod clients;
 mod keys;
 mod limits;
+mod models;
 pub mod problem;
 mod request;
 mod signing_keys;
@@ -76,5 +77,33 @@ pub fn table() -> Vec<Route> {
             delete(signing_keys::retire),
         ),
         ("/admin/v1/audit", admin, get(audit::list)),
+        (
+            "/admin/v1/models",
+            admin,
+            get(models::list).post(models::create),
+        ),
+        (
+            "/admin/v1/models/{id}",
+            admin,
+            get(models::retrieve).patch(models::update),
+        ),
+        ("/admin/v1/models/{id}/deploy", admin, post(models::deploy)),
+        (
+            "/admin/v1/models/{id}/promote",
+            admin,
+            post(models::promote),
+        ),
+        (
+            "/admin/v1/models/{id}/rollback",
+            admin,
+            post(models::roll_back),
+        ),
+        ("/admin/v1/models/{id}/abort", admin, post(models::abort)),
+        (
+            "/admin/v1/models/{id}/versions",
+            admin,
+            get(models::versions),
+        ),
+        ("/admin/v1/models/{id}/history", admin, get(models::history)),
     ]
 }

@@ -1,7 +1,7 @@
 //! Which workers have seen a beginning lately.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::mem;
 use std::sync::{Mutex, PoisonError};
 
@@ -78,9 +78,7 @@ impl Index {
 
     fn shard(&self, ask: &Ask<'_>) -> Option<(u64, &Mutex<Generations>)> {
         let first = ask.prefixes.first()?;
-        let mut hasher = self.hasher.build_hasher();
-        (ask.tenant, ask.target).hash(&mut hasher);
-        let salt = hasher.finish();
+        let salt = self.hasher.hash_one((ask.tenant, ask.target));
         let shard = &self.shards[((first ^ salt) % SHARDS as u64) as usize];
         Some((salt, shard))
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BreakerConfig {
-    /// A worker goes out of rotation when its share of failures is above this with 99 %
+    /// A worker goes out of rotation when its share of failures is above this with 99.9 %
     /// confidence.
     pub error_rate: f64,
     /// Over how long that share is taken.

@@ -35,10 +35,10 @@ fn cb_1_the_rate_decides() {
     let mut rng = Rng::with_seed(SEED);
     let window = BreakerConfig::default().window;
     for share in [0.10, 0.14] {
-        let opened = opens(&mut rng, share, 2_000, window * 6);
+        let opened = opens(&mut rng, share, 5_000, window * 3);
         assert_eq!(opened, None, "{share}, seed {SEED:#x}");
     }
-    for (share, per_second) in [(0.16, 2_000), (0.20, 200), (0.50, 20)] {
+    for (share, per_second) in [(0.16, 5_000), (0.20, 200), (0.50, 20)] {
         let opened = opens(&mut rng, share, per_second, window);
         assert!(opened.is_some(), "{share}, seed {SEED:#x}");
     }

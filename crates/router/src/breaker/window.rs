@@ -6,8 +6,9 @@ use tokio::time::Instant;
 
 const BUCKETS: usize = 10;
 
-/// One-sided 99 %.
-const CONFIDENCE: f64 = 2.326;
+/// Standard deviations: 99.9 % on one side. It is looked at after every failure, so that less
+/// would be met by chance every few minutes.
+const CONFIDENCE: f64 = 3.0;
 
 /// Outcomes of the last seconds, in buckets that are forgotten one by one.
 pub(super) struct Window {

@@ -175,7 +175,15 @@ impl Attempt {
     }
 
     fn failed(&mut self, error: PublicError, contact: Contact) -> Failure {
-        self.settle(Outcome::Failed(error.code));
+        let is_late = self.deadline.is_some_and(|at| at <= Instant::now());
+        let outcome = match error.code {
+            // The caller gave it too little time.
+            ErrorCode::DeadlineExceeded if is_late && self.stage == Stage::Generating => {
+                Outcome::Dropped
+            }
+            code => Outcome::Failed(code),
+        };
+        self.settle(outcome);
         Failure { error, contact }
     }
 

@@ -1,16 +1,16 @@
 //! The workers that one request is tried on, one after the other.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use fathom_proto::catalog::Deployment;
 use fathom_proto::id::TenantId;
 use fathom_proto::inference::RequestContext;
 use fathom_proto::{Error as PublicError, ErrorCode};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tower::retry::budget::Budget;
 
 use crate::admission::{Shed, Ticket, Turn};
+use crate::affinity::Prefixes;
 use crate::connection::Connection;
 use crate::dispatch::Dispatch;
 use crate::dispatch::attempt::{Contact, Failure};
@@ -25,6 +25,8 @@ pub(super) struct Attempts {
     target: Arc<Target>,
     tenant: TenantId,
     deadline: Option<Instant>,
+    /// Beginnings of the prompt, if they matter.
+    prefixes: Prefixes,
     /// What generated the tokens that came; `None`: none came, and any worker will do.
     like: Option<Arc<Deployment>>,
     retry: Retry,
@@ -39,13 +41,19 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    pub fn new(dispatch: &Arc<Dispatch>, target: Arc<Target>, context: &RequestContext) -> Self {
+    pub fn new(
+        dispatch: &Arc<Dispatch>,
+        target: Arc<Target>,
+        context: &RequestContext,
+        prefixes: Prefixes,
+    ) -> Self {
         Self {
             retry: Retry::new(dispatch.workers.retry()),
             dispatch: dispatch.clone(),
             target,
             tenant: context.tenant.clone(),
             deadline: context.deadline,
+            prefixes,
             like: None,
             tried: Vec::new(),
             has_asked: false,
@@ -68,30 +76,26 @@ impl Attempts {
         if let Some(place) = self.found.take() {
             return Ok(place);
         }
-        // A stream that the caller reads may be silent for as long as a worker may be.
-        let patience = Instant::now() + self.dispatch.limits.between_tokens;
-        loop {
-            match self.dispatch.workers.pick(&self.ask()) {
-                Pick::Place(place) => return Ok(place),
-                Pick::Out(after) => {
-                    let again = Instant::now() + after;
-                    let until = self.deadline.map_or(patience, |at| at.min(patience));
-                    if self.like.is_none() || again > until {
-                        return Err(self.all_out(after));
-                    }
-                    sleep_until(again).await;
-                }
-                Pick::Nobody => {
-                    let expected = self.dispatch.workers.expected_until(&self.target.name);
-                    return match self.wait(expected).await {
-                        Pick::Place(place) => Ok(place),
-                        Pick::Out(after) => Err(self.all_out(after)),
-                        Pick::Nobody => Err(Error::NoWorker {
-                            model: self.target.name.clone(),
-                        }),
-                    };
-                }
+        let pick = match self.dispatch.workers.pick(&self.ask()) {
+            Pick::Nobody => {
+                let expected = self.dispatch.workers.expected_until(&self.target.name);
+                self.wait(expected).await
             }
+            // Who has a beginning rather waits for the rest than loses it.
+            Pick::Out(_) if self.like.is_some() => {
+                self.wait(Instant::now() + self.dispatch.limits.between_tokens)
+                    .await
+            }
+            pick => pick,
+        };
+        let model = || self.target.name.clone();
+        match pick {
+            Pick::Place(place) => Ok(place),
+            Pick::Out(retry_after) => Err(Error::AllOut {
+                model: model(),
+                retry_after,
+            }),
+            Pick::Nobody => Err(Error::NoWorker { model: model() }),
         }
     }
 
@@ -167,13 +171,13 @@ impl Attempts {
         Ask {
             target: &self.target.name,
             tenant: &self.tenant,
-            prefixes: &[],
+            prefixes: &self.prefixes,
             tried: &self.tried,
             like: self.like.as_deref(),
         }
     }
 
-    /// Waits for a worker that has not failed to come up.
+    /// Waits for a worker that has not failed to come up, or to be asked again.
     async fn wait(&self, until: Instant) -> Pick {
         let until = self.deadline.map_or(until, |deadline| deadline.min(until));
         self.dispatch.workers.wait(&self.ask(), until).await
@@ -227,13 +231,6 @@ impl Attempts {
             ::metrics::counter!(metrics::RETRIES_REFUSED_TOTAL).increment(1);
         }
         may
-    }
-
-    fn all_out(&self, retry_after: Duration) -> Error {
-        Error::AllOut {
-            model: self.target.name.clone(),
-            retry_after,
-        }
     }
 }
 

@@ -58,7 +58,12 @@ impl Generation {
         };
         asked.apply(&observation.choice, &mut request);
         Self {
-            attempts: Attempts::new(dispatch, target, &context),
+            attempts: Attempts::new(
+                dispatch,
+                target,
+                &context,
+                dispatch.prefixes(&request.prompt),
+            ),
             dispatch: dispatch.clone(),
             request,
             asked,
@@ -72,6 +77,9 @@ impl Generation {
 
     /// The first event.
     pub async fn first(&mut self) -> Result<Event, PublicError> {
+        if self.is_hedged() {
+            self.dispatch.hedges.deposit();
+        }
         let admitted = self.dispatch.admit(self.attempts.target(), &self.context);
         let first = match admitted {
             Ok(()) => self.advance().await,
@@ -159,20 +167,20 @@ impl Generation {
             match self.attempts.place().await {
                 Ok(place) => {
                     let attempt = self.attempt(place);
-                    let is_hedged = self.progress == Progress::Nothing
-                        && self.observation.as_ref().is_some_and(|o| o.choice.hedging);
-                    let patience = if is_hedged {
-                        self.dispatch.hedges.deposit();
-                        self.attempts.target().first_tokens.p95()
-                    } else {
-                        None
-                    };
+                    let may_be_slow = self.progress == Progress::Nothing && self.is_hedged();
+                    let first_tokens = &self.attempts.target().first_tokens;
+                    let patience = may_be_slow.then(|| first_tokens.p95()).flatten();
                     self.race = Some(Race::new(attempt, patience));
                     return Ok(());
                 }
                 Err(error) => self.fall_back(error)?,
             }
         }
+    }
+
+    fn is_hedged(&self) -> bool {
+        let observation = self.observation.as_ref();
+        observation.is_some_and(|observation| observation.choice.hedging)
     }
 
     fn attempt(&self, place: Place) -> Attempt {
@@ -233,7 +241,7 @@ impl Generation {
             return Err(error.into());
         };
         let models = &self.dispatch.models;
-        let Ok(choice) = models.choose(&fallback, &self.asked.sampling, &self.context) else {
+        let Ok(choice) = models.choose(&fallback, Some(&self.asked.sampling), &self.context) else {
             return Err(error.into());
         };
         let model = observation.choice.route.model.to_string();
@@ -244,7 +252,8 @@ impl Generation {
         };
         self.asked.apply(&observation.choice, &mut self.request);
         let target = self.dispatch.targets.get(&observation.choice.target);
-        self.attempts = Attempts::new(&self.dispatch, target, &self.context);
+        let prefixes = self.dispatch.prefixes(&self.request.prompt);
+        self.attempts = Attempts::new(&self.dispatch, target, &self.context, prefixes);
         Ok(())
     }
 }
@@ -255,25 +264,6 @@ impl Asked {
         let allowed = choice.context_length;
         request.model = choice.target.clone();
         request.context_length = Some(self.context_length.map_or(allowed, |own| own.min(allowed)));
-        request.sampling = or(&self.sampling, &choice.parameters);
-    }
-}
-
-/// What is asked for, and `otherwise` where nothing is.
-fn or(asked: &Sampling, otherwise: &Sampling) -> Sampling {
-    let logit_bias = if asked.logit_bias.is_empty() {
-        &otherwise.logit_bias
-    } else {
-        &asked.logit_bias
-    };
-    Sampling {
-        temperature: asked.temperature.or(otherwise.temperature),
-        top_p: asked.top_p.or(otherwise.top_p),
-        top_k: asked.top_k.or(otherwise.top_k),
-        min_p: asked.min_p.or(otherwise.min_p),
-        seed: asked.seed.or(otherwise.seed),
-        frequency_penalty: asked.frequency_penalty.or(otherwise.frequency_penalty),
-        presence_penalty: asked.presence_penalty.or(otherwise.presence_penalty),
-        logit_bias: logit_bias.clone(),
+        request.sampling = self.sampling.or(&choice.parameters);
     }
 }

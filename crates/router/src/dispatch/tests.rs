@@ -9,7 +9,7 @@ use fathom_proto::catalog::Deployment;
 use fathom_proto::engines::EngineLoad;
 use fathom_proto::id::{ModelId, RequestId};
 use fathom_proto::inference::{
-    Delta, Event, FinishReason, Inference, Piece, Prompt, Route, TokenIds, Usage,
+    Delta, Event, FinishReason, Inference, Piece, Prompt, Route, Sampling, TokenIds, Usage,
 };
 use fathom_proto::registry::{Announcement, ServedModel};
 use fathom_test_database::TestDatabase;

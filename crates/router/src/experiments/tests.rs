@@ -98,7 +98,7 @@ async fn a_model_chooses_the_arm_and_counts_for_it() {
                 ..context("t")
             };
             let choose = |sampling| {
-                let choice = models.choose(&"deepseek-chat".into(), &sampling, &context);
+                let choice = models.choose(&"deepseek-chat".into(), Some(&sampling), &context);
                 choice.unwrap()
             };
             let choice = choose(Sampling::default());
@@ -120,7 +120,11 @@ async fn a_model_chooses_the_arm_and_counts_for_it() {
                 (None, None)
             );
         }
-        let other = models.choose(&"deepseek-math".into(), &Sampling::default(), &context("t"));
+        let other = models.choose(
+            &"deepseek-math".into(),
+            Some(&Sampling::default()),
+            &context("t"),
+        );
         assert_eq!(other.unwrap().route.experiment, None);
         models.experiments.write().await.unwrap();
         let sums = sums(&models.experiments).await;

@@ -54,10 +54,13 @@ async fn a_new_row_shows_and_a_database_that_is_gone_keeps_the_last_ones() {
         let harness = Harness::over(database).await;
         let shutdown = Shutdown::new(Duration::from_secs(1));
         shutdown.spawn(harness.router.clone().keep_current(shutdown.clone()));
-        sqlx::query("INSERT INTO models VALUES ('new', 'me', 100, 0)")
-            .execute(&harness.pool)
-            .await
-            .unwrap();
+        sqlx::query(
+            "INSERT INTO models (id, owned_by, context_length, created_at) \
+             VALUES ('new', 'me', 100, 0)",
+        )
+        .execute(&harness.pool)
+        .await
+        .unwrap();
         let mut polls = tokio::time::interval(Duration::from_millis(10));
         while harness.router.list_models().await.unwrap().len() < 4 {
             polls.tick().await;

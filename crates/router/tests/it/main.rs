@@ -7,4 +7,5 @@ mod dispatch;
 mod faulty;
 mod harness;
 mod queue;
+mod models;
 mod retry;

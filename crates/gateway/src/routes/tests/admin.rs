@@ -8,9 +8,10 @@ use crate::identity::fake::{AUTH_IS_DOWN, NO_SCOPES};
 use crate::policy::Policy;
 
 pub mod fake;
+pub mod models;
 
 /// Every route and method, with a body that would do.
-const CALLS: [(&str, &str, &str); 21] = [
+const CALLS: [(&str, &str, &str); 31] = [
     ("GET", "/admin/v1/tenants", ""),
     (
         "POST",
@@ -36,6 +37,24 @@ const CALLS: [(&str, &str, &str); 21] = [
     ("POST", "/admin/v1/signing-keys", ""),
     ("DELETE", "/admin/v1/signing-keys/{kid}", ""),
     ("GET", "/admin/v1/audit", ""),
+    ("GET", "/admin/v1/models", ""),
+    (
+        "POST",
+        "/admin/v1/models",
+        r#"{"id": "chat", "owned_by": "me", "context_length": 4096}"#,
+    ),
+    ("GET", "/admin/v1/models/{id}", ""),
+    ("PATCH", "/admin/v1/models/{id}", r#"{"hedging": true}"#),
+    (
+        "POST",
+        "/admin/v1/models/{id}/deploy",
+        r#"{"target": "chat-q4", "percent": 5}"#,
+    ),
+    ("POST", "/admin/v1/models/{id}/promote", "{}"),
+    ("POST", "/admin/v1/models/{id}/rollback", r#"{"to": 3}"#),
+    ("POST", "/admin/v1/models/{id}/abort", "{}"),
+    ("GET", "/admin/v1/models/{id}/versions", ""),
+    ("GET", "/admin/v1/models/{id}/history", ""),
 ];
 const NEW: &str = r#"{"tenant": "acme", "name": "App", "scopes": ["inference"]}"#;
 const LIMIT: &str = r#"{"target": {"tenant": "acme"}, "limits": {"concurrent_requests": 1}}"#;

@@ -17,6 +17,7 @@ use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::admin::fake::FakeAdministration;
+use super::admin::models::FakeModels;
 use crate::identity::fake::FakeAuth;
 use crate::{Config, Gateway, Identities};
 
@@ -116,6 +117,7 @@ fn over(auth: Arc<FakeAuth>, inference: impl Inference + 'static) -> Gateway {
         inference: Arc::new(inference),
         catalog: Arc::new(TwoModels),
         feedback: Arc::new(OneRequest),
+        models: Arc::new(FakeModels::default()),
         config: Arc::new(config),
         shutdown: Shutdown::new(Duration::from_secs(1)),
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fathom_proto::identity::{Change, Scope};
-use fathom_proto::inference::{Event, FinishReason, Piece, Usage};
+use fathom_proto::inference::{Assignment, Event, FinishReason, Piece, Route, Usage};
 use futures::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Duration, timeout};
@@ -87,9 +87,23 @@ async fn said(socket: &mut Socket) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_socket_tells_thoughts_and_text_apart() {
+async fn a_socket_tells_thoughts_and_text_apart_and_at_its_end_what_answered() {
+    let route = Route {
+        model: "smaller".into(),
+        version: None,
+        config_version: 7,
+        experiment: Some(Assignment {
+            experiment: "try".to_owned(),
+            arm: "cool".to_owned(),
+        }),
+    };
     let events = vec![
-        fakes::started(3),
+        Ok(Event::Started {
+            prompt_tokens: 3,
+            cached_tokens: 0,
+            fingerprint: None,
+            route: Some(Box::new(route)),
+        }),
         fakes::piece(Piece::Reasoning("Hm".to_owned()), 1),
         fakes::delta("Hello", 1),
         Ok(Event::Finished {
@@ -114,7 +128,10 @@ async fn a_socket_tells_thoughts_and_text_apart() {
     let expected = [
         json!({"type": "reasoning", "content": "Hm"}),
         json!({"type": "response", "content": "Hello"}),
-        json!({"type": "done", "usage": usage, "finish_reason": "length"}),
+        json!({
+            "type": "done", "usage": usage, "finish_reason": "length",
+            "fathom": {"model": "smaller", "config_version": 7, "experiment": "try/cool"},
+        }),
     ];
     let mut said = said(&mut socket).await;
     let id = said[2].as_object_mut().unwrap().remove("id").unwrap();

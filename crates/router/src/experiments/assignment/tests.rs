@@ -38,20 +38,20 @@ fn arm(experiment: &Experiment, tenant: &str, user: &str) -> String {
     arm.unwrap().name.clone()
 }
 
-/// Of 20,000 users, which part is in each arm.
+/// Of 10,000 users, which part is in each arm.
 fn shares(experiment: &Experiment) -> HashMap<String, f64> {
     let mut shares = HashMap::new();
-    for user in 0..20_000 {
+    for user in 0..10_000 {
         let arm = arm(experiment, "tenant", &format!("user-{user}"));
-        *shares.entry(arm).or_default() += 1.0 / 20_000.0;
+        *shares.entry(arm).or_default() += 1.0 / 10_000.0;
     }
     shares
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
-    /// Six standard deviations of a share are 2 %.
+    /// Six standard deviations of a share are 3 % at most.
     #[test]
     fn shares_are_as_the_weights(
         salt in "[0-9a-f]{32}", weights in prop::collection::vec(1_u32..=1000, 2..=8),
@@ -62,7 +62,7 @@ proptest! {
         for (index, weight) in weights.iter().enumerate() {
             let expected = f64::from(*weight) / f64::from(total);
             let share = shares.get(&format!("arm-{index}")).copied().unwrap_or(0.0);
-            prop_assert!((share - expected).abs() < 0.022, "{weights:?}: {shares:?}");
+            prop_assert!((share - expected).abs() < 0.03, "{weights:?}: {shares:?}");
         }
     }
 

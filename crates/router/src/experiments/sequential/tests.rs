@@ -12,7 +12,7 @@ const SCORE: Outcomes = Outcomes {
     more_is_better: true,
 };
 
-/// Numbers from 0 to below 1 (SplitMix64).
+/// Numbers from 0 to below 1 (`SplitMix64`).
 struct Random(u64);
 
 impl Random {
