@@ -42,7 +42,12 @@ fn dispatch(criterion: &mut Criterion) {
         let here = Router::new(pool.clone(), &Config::default()).await.unwrap();
         here.register_local(announcement("unix:none"), worker.clone())
             .unwrap();
-        let afar = Router::new(pool, &Config::default()).await.unwrap();
+        // Nobody renews it.
+        let config = Config {
+            lease: Duration::from_secs(3_600),
+            ..Config::default()
+        };
+        let afar = Router::new(pool, &config).await.unwrap();
         [here, afar]
     });
     let (worker_afar, router_afar) = runtime.block_on(async {
