@@ -1,6 +1,7 @@
 //! What a caller sees of an engine that fails: a status where nothing was sent yet, an error in
 //! the stream where something was, and never an answer that only looks complete.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use fathom_api::chat::ChatRequest;
@@ -16,9 +17,15 @@ use crate::requests::chat;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 async fn cluster(wiring: Wiring) -> Cluster {
-    let patient = |config: &mut fathom::Config| config.gateway.request_timeout = PATIENCE;
+    let config = |config: &mut fathom::Config| {
+        config.gateway.request_timeout = PATIENCE;
+        // What is under test is the one worker's fault, and not what the router makes of it.
+        config.router.retry.continuations = 0;
+        config.router.breaker.consecutive = NonZeroU32::MAX;
+        config.router.queue.max_age = PATIENCE / 10;
+    };
     Cluster::builder(wiring)
-        .config(patient)
+        .config(config)
         .start()
         .await
         .unwrap()

@@ -76,6 +76,9 @@ async fn streams_with_a_token_go_on_elsewhere() {
             doomed.kill();
         }
     }
-    assert_eq!(Some(text.as_str()), alone.choices[0].message.content.as_deref());
+    assert_eq!(
+        Some(text.as_str()),
+        alone.choices[0].message.content.as_deref()
+    );
     assert_eq!(usage, Some(alone.usage));
 }

@@ -59,6 +59,8 @@ pub(crate) fn weights() -> Result<Weights> {
 pub(crate) fn options() -> EngineOptions {
     EngineOptions {
         max_wait: Duration::from_secs(3600),
+        // What ends, ends with a step; a busy machine takes long for long ones.
+        prefill_chunk: NonZeroUsize::MIN.saturating_add(31),
         ..EngineOptions::new(1024, NonZeroUsize::MIN)
     }
 }

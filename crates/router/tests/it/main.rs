@@ -6,6 +6,6 @@ mod continuation;
 mod dispatch;
 mod faulty;
 mod harness;
-mod queue;
 mod models;
+mod queue;
 mod retry;
