@@ -8,6 +8,7 @@
 //! - [`policy`]: who may call a route
 //! - [`identity`]: who calls, without asking auth each time
 //! - [`lifetime`]: what ends a request from outside
+//! - [`failover`]: calls of a router that is lost, made again
 //! - [`generation`]: a request's generations with their counts and their end
 //! - [`request`]: checks a request's fields and makes the domain's request of them
 //! - [`answer`]: what is generated, in the words of the public API
@@ -33,6 +34,7 @@ mod answer;
 pub mod config;
 mod error;
 mod event_stream;
+mod failover;
 mod generation;
 pub mod identity;
 mod json;
@@ -45,6 +47,7 @@ mod routes;
 pub mod watch;
 
 pub use config::Config;
+pub use failover::Failover;
 pub use identity::Identities;
 pub use routes::routes;
 

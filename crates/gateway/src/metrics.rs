@@ -23,6 +23,10 @@ pub fn describe() {
         IDENTITY_CONTACT_AGE,
         "Seconds since auth was last heard; known identities are trusted for 3 and the grace."
     );
+    describe_counter!(
+        ROUTER_RETRIES,
+        "Calls made again because a router was lost before it gave a text."
+    );
 }
 
 /// Requests ended, by `route` and `status`.
@@ -39,3 +43,5 @@ pub const IN_FLIGHT: &str = "fathom_gateway_requests_in_flight";
 pub const IDENTITY_LOOKUPS: &str = "fathom_gateway_identity_lookups_total";
 /// Seconds since auth was last heard.
 pub const IDENTITY_CONTACT_AGE: &str = "fathom_gateway_identity_contact_age_seconds";
+/// Calls made again because a router was lost before it gave a text.
+pub const ROUTER_RETRIES: &str = "fathom_gateway_router_retries_total";

@@ -83,11 +83,14 @@ impl Error {
     #[must_use]
     pub fn is_lost(&self) -> bool {
         let lost = |status: &tonic::Status| {
-            use tonic::Code::{Cancelled, DeadlineExceeded, Unavailable, Unknown};
-            matches!(
-                status.code(),
-                Cancelled | DeadlineExceeded | Unavailable | Unknown
-            )
+            use tonic::Code::{Cancelled, DeadlineExceeded, Internal, Unavailable, Unknown};
+            match status.code() {
+                Cancelled | DeadlineExceeded | Unavailable | Unknown => true,
+                // HTTP/2 ended the stream here, as with a peer that goes away; one that was
+                // received has no source.
+                Internal => std::error::Error::source(status).is_some(),
+                _ => false,
+            }
         };
         self.transport().is_some_and(lost) && !self.is_unreachable()
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fathom_gateway::{Gateway, Identities, routes, watch};
+use fathom_gateway::{Failover, Gateway, Identities, routes, watch};
 use fathom_proto::grpc::{
     AdministrationClient, CatalogClient, FeedbackClient, IdentityClient, InferenceClient,
     ModelsClient,
@@ -34,7 +34,9 @@ pub async fn gateway(config: &Config, process: &Process) -> anyhow::Result<Role>
         identity,
         identities,
         administration: Arc::new(AdministrationClient::new(auth)),
-        inference: Arc::new(InferenceClient::new(router.clone())),
+        inference: Arc::new(Failover::new(Arc::new(InferenceClient::new(
+            router.clone(),
+        )))),
         catalog: Arc::new(CatalogClient::new(router.clone())),
         feedback: Arc::new(FeedbackClient::new(router.clone())),
         models: Arc::new(ModelsClient::new(router)),

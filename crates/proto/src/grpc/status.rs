@@ -2,6 +2,7 @@
 //! caller gets the same [`Error`] back without reading text.
 
 use std::collections::HashMap;
+use std::error::Error as _;
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -65,6 +66,10 @@ fn from_transport(status: Status) -> Error {
         Code::DeadlineExceeded => (ErrorCode::DeadlineExceeded, "the deadline passed"),
         Code::Unavailable => (ErrorCode::Unavailable, "the service is not reachable"),
         Code::Unknown => (ErrorCode::WorkerFailed, "the connection broke"),
+        // HTTP/2 ended the stream here, as with a peer that goes away.
+        Code::Internal if status.source().is_some() => {
+            (ErrorCode::WorkerFailed, "the connection broke")
+        }
         Code::OutOfRange | Code::ResourceExhausted => {
             (ErrorCode::PayloadTooLarge, "the message is too large")
         }
@@ -141,11 +146,16 @@ mod tests {
             let error = Error::from(broken);
             assert!(error.is_lost() && !error.is_unreachable(), "{error:?}");
         }
+        let mut gone_away = Status::internal("h2 protocol error");
+        gone_away.set_source(std::sync::Arc::new(std::io::Error::other("go away")));
+        let gone_away = Error::from(gone_away);
+        assert!(gone_away.is_lost() && gone_away.code == ErrorCode::WorkerFailed);
         for refusal in [
             Status::permission_denied("no"),
             Status::unauthenticated("who"),
             Status::unimplemented("what"),
             Status::resource_exhausted("long"),
+            Status::internal("bug"),
         ] {
             let error = Error::from(refusal);
             assert!(!error.is_lost() && !error.is_unreachable(), "{error:?}");
