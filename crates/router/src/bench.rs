@@ -76,6 +76,7 @@ impl Fleet {
             tenant: &self.tenant,
             prefixes,
             tried: &[],
+            lost: &[],
             like: None,
         };
         match self.workers.pick(&ask) {

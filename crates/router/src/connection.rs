@@ -28,6 +28,8 @@ pub(crate) struct Connection {
     /// Tells connections apart for as long as this process lives.
     pub number: u32,
     worker: WorkerId,
+    /// Where it runs; `None`: it does not say.
+    zone: Option<String>,
     /// When it appeared beside others; `None`: it was there from the start.
     appeared: Option<Instant>,
     state: Mutex<State>,
@@ -51,6 +53,7 @@ impl Connection {
     pub fn new(
         inference: Arc<dyn Inference>,
         worker: WorkerId,
+        zone: Option<String>,
         number: u32,
         appeared: Option<Instant>,
         breaker: BreakerConfig,
@@ -63,6 +66,7 @@ impl Connection {
             inference,
             number,
             worker,
+            zone,
             appeared,
             state: Mutex::new(state),
         })
@@ -71,6 +75,11 @@ impl Connection {
     /// It counts as up until `expires`; `None`: for ever.
     pub fn lease(&self, expires: Option<Instant>) {
         self.state().expires = expires;
+    }
+
+    /// Whether both are known to run in the same zone.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        self.zone.is_some() && self.zone == other.zone
     }
 
     pub fn is_live(&self, now: Instant) -> bool {

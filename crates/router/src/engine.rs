@@ -22,6 +22,9 @@ const FIRST_TOKEN_HALF_LIFE: Duration = Duration::from_secs(10);
 /// A refusal is as much load as all slots, and after so long half of it.
 const REFUSAL_HALF_LIFE: Duration = Duration::from_secs(5);
 
+/// A worker that refused has no room for so long, whatever its count says.
+const REFUSAL_REST: Duration = Duration::from_millis(250);
+
 /// More refusals weigh no more than so many.
 const MOST_REFUSALS: f64 = 4.0;
 
@@ -42,6 +45,7 @@ struct State {
     foreign: usize,
     first_token: Fading,
     refusals: Fading,
+    refused_at: Option<Instant>,
 }
 
 impl Engine {
@@ -54,6 +58,7 @@ impl Engine {
                 foreign: 0,
                 first_token: Fading::new(FIRST_TOKEN_HALF_LIFE, now),
                 refusals: Fading::new(REFUSAL_HALF_LIFE, now),
+                refused_at: None,
             }),
         })
     }
@@ -82,6 +87,15 @@ impl Engine {
         let mut state = self.state();
         let refusals = state.refusals.at(now) + 1.0;
         state.refusals.set(refusals.min(MOST_REFUSALS), now);
+        state.refused_at = Some(now);
+    }
+
+    /// Whether a slot is known to be free, of however new a worker.
+    pub fn has_room(&self, now: Instant) -> bool {
+        let state = self.state();
+        let rests = |refused: Instant| now.saturating_duration_since(refused) < REFUSAL_REST;
+        self.streams() + state.foreign < state.slots as usize
+            && !state.refused_at.is_some_and(rests)
     }
 
     /// As a policy sees it, given how much of its share a worker gets that came or was back at
@@ -243,6 +257,22 @@ mod tests {
             engine.refused(now);
         }
         assert_eq!(seen(&engine, now).load, MOST_REFUSALS + 0.25);
+    }
+
+    #[test]
+    fn room_is_a_free_slot_of_a_worker_that_does_not_refuse() {
+        let now = Instant::now();
+        let engine = engine(now, 2);
+        let first = Load::on(&engine);
+        assert!(engine.has_room(now));
+        let _second = Load::on(&engine);
+        assert!(!engine.has_room(now));
+        drop(first);
+        engine.refused(now);
+        assert!(!engine.has_room(now));
+        assert!(engine.has_room(now + REFUSAL_REST));
+        engine.announce(said(0, 0, 0));
+        assert!(!engine.has_room(now + REFUSAL_REST), "it does not say");
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(crate) struct Ask<'a> {
     pub prefixes: &'a [u64],
     /// Workers that are of no use.
     pub tried: &'a [Arc<Connection>],
+    /// Workers whose zones are of no use while there are others.
+    pub lost: &'a [Arc<Connection>],
     /// Only workers with this deployment; `None`: with any.
     pub like: Option<&'a Deployment>,
 }

@@ -144,6 +144,12 @@ impl Workers {
         pool.is_some_and(|pool| pool.serves(ask, Instant::now()))
     }
 
+    /// Whether a worker that fits is known to have a free slot.
+    pub fn has_room(&self, ask: &Ask<'_>) -> bool {
+        let pool = self.pools.get(ask.target);
+        pool.is_some_and(|pool| pool.has_room(ask, Instant::now()))
+    }
+
     /// As [`Self::pick`], but waits for such a worker to come up or to be asked again; until
     /// `until`.
     pub async fn wait(&self, ask: &Ask<'_>, until: Instant) -> Pick {
@@ -228,7 +234,8 @@ impl Workers {
                 // At the router's own start every worker appears, and none is new.
                 let appeared = (now >= self.started + self.lease).then_some(now);
                 let number = table.next_number();
-                Connection::new(inference, id.clone(), number, appeared, self.breaker)
+                let zone = announcement.zone.clone();
+                Connection::new(inference, id.clone(), zone, number, appeared, self.breaker)
             }
         };
         tracing::info!(

@@ -24,6 +24,7 @@ fn lonely() -> Plan {
     plan.adjust = Box::new(|_, config| {
         config.router.retry.first_delay = Duration::from_millis(20);
         config.router.retry.attempts = std::num::NonZeroU32::MIN;
+        config.router.retry.continuations = 0;
         config.router.wait_for_worker = Duration::ZERO;
     });
     plan

@@ -149,6 +149,7 @@ mod tests {
             tenant,
             prefixes,
             tried: &[],
+            lost: &[],
             like: None,
         }
     }

@@ -32,6 +32,8 @@ pub(super) struct Attempts {
     retry: Retry,
     /// Workers that failed since the last pause or token.
     tried: Vec<Arc<Connection>>,
+    /// Workers that fell silent: what is the matter with them may be with their zones.
+    lost: Vec<Arc<Connection>>,
     /// A worker was asked.
     has_asked: bool,
     /// A place that was found while waiting.
@@ -56,6 +58,7 @@ impl Attempts {
             prefixes,
             like: None,
             tried: Vec::new(),
+            lost: Vec::new(),
             has_asked: false,
             found: None,
             ticket: None,
@@ -90,7 +93,13 @@ impl Attempts {
         };
         let model = || self.target.name.clone();
         match pick {
-            Pick::Place(place) => Ok(place),
+            Pick::Place(place) => {
+                // Who waits hears of streams that end, and not of workers that come.
+                if self.target.line.len() > 0 && self.dispatch.workers.has_room(&self.ask()) {
+                    self.target.line.freed();
+                }
+                Ok(place)
+            }
             Pick::Out(retry_after) => Err(Error::AllOut {
                 model: model(),
                 retry_after,
@@ -126,6 +135,8 @@ impl Attempts {
     pub fn lost_one(&mut self, connection: Arc<Connection>, contact: Contact) {
         if contact == Contact::None {
             self.dispatch.workers.forget(&connection);
+        } else if contact == Contact::Lost {
+            self.lost.push(connection.clone());
         }
         self.tried.push(connection);
     }
@@ -173,6 +184,7 @@ impl Attempts {
             tenant: &self.tenant,
             prefixes: &self.prefixes,
             tried: &self.tried,
+            lost: &self.lost,
             like: self.like.as_deref(),
         }
     }
@@ -188,6 +200,9 @@ impl Attempts {
         let rest = error.retry_after.unwrap_or_default();
         if rest > self.target.line.max_age() {
             return Err(error);
+        }
+        if self.dispatch.workers.has_room(&self.ask()) {
+            return Ok(());
         }
         self.target.line.rest(rest);
         Ok(self.turn().await?)

@@ -20,15 +20,19 @@ impl Progress {
         let ids = std::mem::take(&mut delta.ids);
         let told = u32::try_from(ids.len()).unwrap_or(u32::MAX);
         request.generated.extend_from_slice(&ids);
-        // What comes before any token, an echoed prompt, would come again; so would everything
-        // from a worker that counts no tokens.
-        let is_untold = request.generated.is_empty() && !is_empty(&delta.piece);
+        // A piece that belongs to no token that was told would come again.
+        let is_untold = delta.tokens == 0 && ids.is_empty() && !is_empty(&delta.piece);
         if *self == Self::Unknown || told < delta.tokens || is_untold {
             *self = Self::Unknown;
             request.generated = Vec::new();
         } else if !request.generated.is_empty() {
             *self = Self::Tokens;
         }
+    }
+
+    /// Whether the id of the token that `delta` is a piece of can still come.
+    pub fn awaits_id(self, delta: &Delta) -> bool {
+        self != Self::Unknown && delta.tokens == 0 && delta.ids.is_empty()
     }
 
     /// Whether another worker can take over.
@@ -66,7 +70,7 @@ mod tests {
     #[test]
     fn tokens_gather_and_are_not_passed_on() {
         let (mut progress, mut request) = (Progress::Nothing, request());
-        for mut delta in [delta(1, &[7]), delta(0, &[]), delta(2, &[8, 9])] {
+        for mut delta in [delta(1, &[7]), delta(2, &[8, 9])] {
             progress.note(&mut delta, &mut request);
             assert!(delta.ids.is_empty());
         }
@@ -85,10 +89,13 @@ mod tests {
     }
 
     #[test]
-    fn text_before_the_first_token_is_not_told_twice() {
-        let (mut progress, mut request) = (Progress::Nothing, request());
-        progress.note(&mut delta(0, &[]), &mut request);
-        progress.note(&mut delta(1, &[7]), &mut request);
-        assert!(!progress.can_move());
+    fn text_without_a_token_is_not_told_twice() {
+        for before in [&[][..], &[7]] {
+            let (mut progress, mut request) = (Progress::Nothing, request());
+            progress.note(&mut delta(before.len() as u32, before), &mut request);
+            progress.note(&mut delta(0, &[]), &mut request);
+            progress.note(&mut delta(1, &[8]), &mut request);
+            assert!(!progress.can_move());
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! The events of one generation, whichever workers they come from: one `Started`, each token
 //! once, and an end.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 
 use fathom_proto::Error as PublicError;
+use fathom_proto::catalog::Deployment;
 use fathom_proto::inference::{Delta, Event, GenerateRequest, RequestContext, Sampling};
 use tower::retry::budget::Budget;
 
@@ -20,6 +22,9 @@ use crate::dispatch::target::Target;
 use crate::place::Place;
 use crate::{Error, metrics};
 
+/// Most pieces of a token that wait for its id: whoever has more was told of no token at all.
+const MAX_HELD: usize = 64;
+
 /// A generation that is not over.
 pub(super) struct Generation {
     dispatch: Arc<Dispatch>,
@@ -34,6 +39,10 @@ pub(super) struct Generation {
     /// The caller has `Started`.
     has_started: bool,
     progress: Progress,
+    /// Pieces of a token whose id has not come; the next worker would tell them again.
+    held: Vec<Delta>,
+    /// What the caller gets next.
+    due: VecDeque<Result<Event, PublicError>>,
     /// `None`: it is over.
     observation: Option<Observation>,
 }
@@ -71,6 +80,8 @@ impl Generation {
             race: None,
             has_started: false,
             progress: Progress::Nothing,
+            held: Vec::new(),
+            due: VecDeque::new(),
             observation: Some(observation),
         }
     }
@@ -113,6 +124,32 @@ impl Generation {
 
     async fn advance(&mut self) -> Result<Event, PublicError> {
         loop {
+            if let Some(due) = self.due.pop_front() {
+                return due;
+            }
+            let next = match self.step().await {
+                Ok(Event::Delta(delta)) if self.awaits_id(&delta) => {
+                    self.held.push(delta);
+                    continue;
+                }
+                Ok(Event::Delta(mut delta)) => {
+                    self.keep(&mut delta);
+                    Ok(Event::Delta(delta))
+                }
+                next => next,
+            };
+            if self.held.is_empty() {
+                return next;
+            }
+            let held = self.held.drain(..);
+            self.due.extend(held.map(|delta| Ok(Event::Delta(delta))));
+            self.due.push_back(next);
+        }
+    }
+
+    /// The next event of a worker that the caller has not got.
+    async fn step(&mut self) -> Result<Event, PublicError> {
+        loop {
             let Some(race) = &mut self.race else {
                 self.start().await?;
                 continue;
@@ -125,6 +162,13 @@ impl Generation {
                 Step::Slow => self.hedge(),
             }
         }
+    }
+
+    /// Whether `delta` is a piece of a token whose id comes with a later piece: all of them left
+    /// the worker together, so that none is late for being held.
+    fn awaits_id(&self, delta: &Delta) -> bool {
+        let may_wait = self.progress.awaits_id(delta) && self.held.len() < MAX_HELD;
+        may_wait && self.deployment().is_some_and(tells_ids)
     }
 
     /// The event as the caller gets it.
@@ -145,11 +189,7 @@ impl Generation {
                     route: choice.map(|choice| Box::new(choice.route.clone())),
                 }
             }
-            Event::Delta(mut delta) => {
-                self.keep(&mut delta);
-                Event::Delta(delta)
-            }
-            finished @ Event::Finished { .. } => finished,
+            event => event,
         }
     }
 
@@ -161,11 +201,18 @@ impl Generation {
         }
     }
 
+    /// What the events come from.
+    fn deployment(&self) -> Option<&Deployment> {
+        let place = self.race.as_ref()?.attempt().place()?;
+        Some(place.deployment())
+    }
+
     /// Asks a worker; of the fallback, if there is none to be asked and nothing was said yet.
     async fn start(&mut self) -> Result<(), PublicError> {
         loop {
             match self.attempts.place().await {
                 Ok(place) => {
+                    self.held.clear();
                     let attempt = self.attempt(place);
                     let may_be_slow = self.progress == Progress::Nothing && self.is_hedged();
                     let first_tokens = &self.attempts.target().first_tokens;
@@ -256,6 +303,12 @@ impl Generation {
         self.attempts = Attempts::new(&self.dispatch, target, &self.context, prefixes);
         Ok(())
     }
+}
+
+/// Whether an engine tells the ids of its tokens; other servers tell none, and whatever they say
+/// is passed on at once.
+fn tells_ids(deployment: &Deployment) -> bool {
+    deployment.backend != "upstream"
 }
 
 impl Asked {

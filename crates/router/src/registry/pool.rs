@@ -25,6 +25,9 @@ const TRIES: usize = 4;
 /// the own zone has room, nothing else would.
 const FAR_PROBES: u32 = 16;
 
+/// So many workers of a zone are looked at for a free slot.
+const LOOKED_AT_FOR_ROOM: usize = 32;
+
 /// A worker that answers to the name.
 #[derive(Clone)]
 pub(super) struct Member {
@@ -100,13 +103,18 @@ impl Pool {
             ask,
             config: &balancer.config,
             seen: index.map(|index| index.find(ask)).unwrap_or_default(),
+            shuns: !ask.lost.is_empty(),
             turn: self.turn.fetch_add(1, Ordering::Relaxed),
             now,
             rng,
             soonest: None,
         };
         for _ in 0..TRIES {
-            let Some(member) = self.choose(&mut search) else {
+            let mut chosen = self.choose(&mut search);
+            if chosen.is_none() && std::mem::take(&mut search.shuns) {
+                chosen = self.choose(&mut search);
+            }
+            let Some(member) = chosen else {
                 break;
             };
             match member.connection.admit(now) {
@@ -122,8 +130,29 @@ impl Pool {
         search.soonest.map_or(Found::Nobody, Found::Out)
     }
 
+    /// Whether a worker that fits and may be asked is known to have a free slot.
+    pub fn has_room(&self, ask: &Ask<'_>, now: Instant) -> bool {
+        self.with_room(now, |member| fits(member, ask)).is_some()
+    }
+
+    fn with_room(&self, now: Instant, fits: impl Fn(&Member) -> bool) -> Option<&Member> {
+        let turn = self.turn.load(Ordering::Relaxed);
+        let members = [&self.near, &self.far].into_iter().flat_map(|members| {
+            let walk = Walk::in_turn(members.len(), turn).take(LOOKED_AT_FOR_ROOM);
+            walk.map(|at| &members[at])
+        });
+        let mut members = members.filter(|member| member.engine.has_room(now));
+        members.find(|member| {
+            let standing = fits(member).then(|| member.connection.standing(now));
+            standing
+                .flatten()
+                .is_some_and(|standing| standing.admission == Admission::Free)
+        })
+    }
+
     /// One of the own zone while that has room; else the one with less to do of two zones, each
-    /// worker by its slots, so that what is too much here spreads by capacity.
+    /// worker by its slots, so that what is too much here spreads by capacity. A worker that would
+    /// have it wait is not chosen while another one is known to have a free slot, however new.
     fn choose<'a>(&'a self, search: &mut Search<'_, '_>) -> Option<&'a Member> {
         if !self.far.is_empty() && search.rng.u32(..FAR_PROBES) == 0 {
             let member = &self.far[search.rng.usize(..self.far.len())];
@@ -139,7 +168,12 @@ impl Pool {
                 (near, far) => far.or(near),
             },
         };
-        chosen.map(|(member, _)| member)
+        let (member, load) = chosen?;
+        if load <= 1.0 || member.engine.has_room(search.now) {
+            return Some(member);
+        }
+        let with_room = self.with_room(search.now, |member| search.fits(member));
+        Some(with_room.unwrap_or(member))
     }
 }
 
@@ -148,6 +182,8 @@ struct Search<'a, 'r> {
     ask: &'a Ask<'a>,
     config: &'a BalanceConfig,
     seen: Seen,
+    /// Zones of lost workers are left out.
+    shuns: bool,
     turn: usize,
     now: Instant,
     rng: &'r mut Rng,
@@ -212,7 +248,7 @@ impl Search<'_, '_> {
     }
 
     fn look(&mut self, member: &Member, seen: f64) -> Option<Looked> {
-        if !fits(member, self.ask) {
+        if !self.fits(member) {
             return None;
         }
         let standing = member.connection.standing(self.now)?;
@@ -229,6 +265,12 @@ impl Search<'_, '_> {
                 None
             }
         }
+    }
+
+    fn fits(&self, member: &Member) -> bool {
+        let mut lost = self.ask.lost.iter();
+        fits(member, self.ask)
+            && !(self.shuns && lost.any(|lost| lost.is_beside(&member.connection)))
     }
 
     fn out(&mut self, after: Duration) {

@@ -88,10 +88,12 @@ impl Table {
         true
     }
 
-    /// The connection of the announced worker, if it is known at that address.
+    /// The connection of the announced worker, if it is known at that place.
     pub fn connection(&self, announcement: &Announcement) -> Option<Arc<Connection>> {
         let known = self.workers.get(&announcement.worker)?;
-        (known.announcement.endpoint == announcement.endpoint).then(|| known.connection.clone())
+        let before = (&known.announcement.endpoint, &known.announcement.zone);
+        let same = before == (&announcement.endpoint, &announcement.zone);
+        same.then(|| known.connection.clone())
     }
 
     /// The leased worker at `endpoint`.

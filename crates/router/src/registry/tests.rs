@@ -89,6 +89,7 @@ fn ask<'a>(target: &'a ModelId, tenant: &'a TenantId, tried: &'a [Arc<Connection
         tenant,
         prefixes: &[],
         tried,
+        lost: &[],
         like: None,
     }
 }

@@ -15,7 +15,7 @@ use proptest::test_runner::{Config as Runs, RngAlgorithm, TestCaseError, TestRng
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
-use crate::faulty::{End, Faulty, LENGTH, Plan, Worker, whole};
+use crate::faulty::{ECHO, End, Faulty, LENGTH, Plan, Uncounted, Worker, whole};
 use crate::harness::{Harness, announcement, request, serve_over_grpc, start};
 
 /// What a caller gets: text, and the error that ends it, if one does.
@@ -67,6 +67,7 @@ async fn answer(harness: &Harness) -> Result<Answer, TestCaseError> {
 
 const LOST: Plan = Plan {
     tokens: 5,
+    pieces: 0,
     end: End::Break(ErrorCode::Unavailable),
 };
 
@@ -82,7 +83,7 @@ async fn a_worker_that_dies_after_tokens_is_not_noticed() {
         End::Break(ErrorCode::ShuttingDown),
         End::Vanish,
     ] {
-        let workers = Faulty::start(&harness, &[Plan { tokens: 5, end }]);
+        let workers = Faulty::start(&harness, &[Plan { end, ..LOST }]);
         let begun = Instant::now();
         let (text, error) = answer(&harness).await.unwrap();
         assert_eq!((text, error.is_none()), (whole(), true));
@@ -98,8 +99,8 @@ async fn a_process_that_dies_in_the_middle_is_not_noticed() {
     let harness = start().await;
     let shutdown = Shutdown::new(Duration::from_secs(1));
     let silent = Plan {
-        tokens: 5,
         end: End::Silence,
+        ..LOST
     };
     let workers = Arc::new(Faulty {
         plans: Mutex::new([silent].into()),
@@ -152,10 +153,7 @@ async fn a_worker_that_falls_silent_is_left_for_another_one() {
         (End::Deaf, limits.first_token_timeout, vec![0, 0]),
         (End::Silence, limits.token_timeout, vec![0, 5]),
     ] {
-        let plan = Plan {
-            tokens: 5,
-            end: plan,
-        };
+        let plan = Plan { end: plan, ..LOST };
         let workers = Faulty::start(&harness, &[plan]);
         let begun = Instant::now();
         let (text, error) = answer(&harness).await.unwrap();
@@ -201,6 +199,62 @@ async fn tokens_without_ids_end_in_an_error_and_never_in_silence() {
     assert_eq!(workers.attempts(), [0]);
 }
 
+/// What was given of a token whose id never came is not given twice.
+#[tokio::test]
+async fn an_echo_and_half_a_token_move_with_the_stream() {
+    let harness = start().await;
+    tokio::time::pause();
+    let lost = |tokens| Plan {
+        tokens,
+        pieces: 1,
+        ..LOST
+    };
+    let workers = Arc::new(Faulty {
+        echoes: true,
+        ..Faulty::default()
+    });
+    workers.plans.lock().unwrap().extend([lost(0), lost(5)]);
+    workers.join(&harness);
+    let (text, error) = answer(&harness).await.unwrap();
+    assert_eq!((text, error.is_none()), (ECHO.to_owned() + &whole(), true));
+    assert_eq!(workers.attempts(), [0, 0, 5]);
+}
+
+#[tokio::test]
+async fn half_a_token_is_told_before_the_error_that_ends_a_stream() {
+    let harness = start().await;
+    tokio::time::pause();
+    let refused = Plan {
+        pieces: 1,
+        end: End::Break(ErrorCode::PermissionDenied),
+        ..LOST
+    };
+    Faulty::start(&harness, &[refused]);
+    let (text, error) = answer(&harness).await.unwrap();
+    assert_eq!(text, "t0 t1 t2 t3 t4 t");
+    assert_eq!(error.unwrap().code, ErrorCode::PermissionDenied);
+}
+
+/// Another server that counts its tokens at the end only streams all the same.
+#[tokio::test]
+async fn what_an_upstream_says_is_passed_on_at_once() {
+    let harness = start().await;
+    tokio::time::pause();
+    let mut upstream = announcement("upstream", "http://127.0.0.1:1", 8192);
+    upstream.models[0].deployment.backend = "upstream".into();
+    let worker = Arc::new(Uncounted);
+    harness.router.register_local(upstream, worker).unwrap();
+    let (request, context) = request("deepseek-chat");
+    let begun = Instant::now();
+    let mut stream = harness.router.generate(request, context).await.unwrap();
+    stream.next().await.unwrap().unwrap();
+    for second in 1..=5 {
+        let event = stream.next().await.unwrap().unwrap();
+        assert!(matches!(event, Event::Delta(_)));
+        assert_eq!(begun.elapsed().as_secs(), second);
+    }
+}
+
 #[tokio::test]
 async fn a_stream_moves_only_so_often() {
     let harness = start().await;
@@ -217,7 +271,7 @@ async fn a_refusal_in_the_middle_is_the_end() {
     let harness = start().await;
     tokio::time::pause();
     let end = End::Break(ErrorCode::PermissionDenied);
-    let workers = Faulty::start(&harness, &[Plan { tokens: 5, end }]);
+    let workers = Faulty::start(&harness, &[Plan { end, ..LOST }]);
     let (_, error) = answer(&harness).await.unwrap();
     assert_eq!(error.unwrap().code, ErrorCode::PermissionDenied);
     assert_eq!(workers.attempts(), [0]);
@@ -255,8 +309,16 @@ fn a_stream_is_whole_or_ends_in_one_error() {
         codes.clone().prop_map(End::Break),
         codes.prop_map(End::Refuse),
     ];
-    let plan = (0..LENGTH + 1, end).prop_map(|(tokens, end)| Plan { tokens, end });
-    let plans = (prop::collection::vec(plan, 0..8), prop::bool::weighted(0.2));
+    let plan = (0..LENGTH + 1, 0..3_usize, end).prop_map(|(tokens, pieces, end)| Plan {
+        tokens,
+        pieces,
+        end,
+    });
+    let plans = (
+        prop::collection::vec(plan, 0..8),
+        prop::bool::weighted(0.2),
+        any::<bool>(),
+    );
     let complete = std::cell::Cell::new(0);
     let runs = Runs {
         cases: 400,
@@ -265,22 +327,27 @@ fn a_stream_is_whole_or_ends_in_one_error() {
     };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     TestRunner::new_with_rng(runs, rng)
-        .run(&plans, |(plans, tells_no_ids)| {
+        .run(&plans, |(plans, tells_no_ids, echoes)| {
             runtime.block_on(async {
                 tokio::time::pause();
                 let workers = Arc::new(Faulty {
                     tells_no_ids,
+                    echoes,
                     ..Faulty::default()
                 });
+                let whole = match echoes {
+                    true => ECHO.to_owned() + &whole(),
+                    false => whole(),
+                };
                 workers.plans.lock().unwrap().extend(plans);
                 workers.join(&harness);
                 let (text, error) = answer(&harness).await?;
                 match error {
                     None => {
                         complete.set(complete.get() + 1);
-                        prop_assert_eq!(text, whole());
+                        prop_assert_eq!(text, whole);
                     }
-                    Some(_) => prop_assert!(whole().starts_with(&text), "{}", text),
+                    Some(_) => prop_assert!(whole.starts_with(&text), "{}", text),
                 }
                 prop_assert_eq!(workers.running(), 0);
                 tokio::time::resume();

@@ -28,6 +28,9 @@ pub fn text(token: u32) -> String {
     format!("t{token} ")
 }
 
+/// A piece that no token stands for and that comes before all of them, as an echoed prompt.
+pub const ECHO: &str = "say hello: ";
+
 /// The whole answer.
 pub fn whole() -> String {
     (0..LENGTH).map(text).collect()
@@ -37,6 +40,8 @@ pub fn whole() -> String {
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     pub tokens: u32,
+    /// So many pieces of the next token come as well, without the last one.
+    pub pieces: usize,
     pub end: End,
 }
 
@@ -66,6 +71,8 @@ pub struct Faulty {
     pub attempts: Mutex<Vec<usize>>,
     /// No attempt tells the ids of its tokens.
     pub tells_no_ids: bool,
+    /// Every attempt that begins gives [`ECHO`] first.
+    pub echoes: bool,
     pub running: Arc<()>,
 }
 
@@ -95,18 +102,34 @@ impl Faulty {
         Arc::strong_count(&self.running) - 1
     }
 
-    fn delta(&self, from: u32, to: u32) -> Event {
+    /// The pieces of these tokens: of some of them several, of which the last one tells them.
+    fn deltas(&self, from: u32, to: u32) -> Vec<Event> {
+        let text: String = (from..to).map(text).collect();
+        let pieces = match from % 2 {
+            0 => vec![text],
+            _ => text.split_inclusive('t').map(str::to_owned).collect(),
+        };
         let ids = match self.tells_no_ids {
             true => TokenIds::new(),
             false => (from..to).map(id).collect(),
         };
-        Event::Delta(Delta {
-            piece: Piece::Text((from..to).map(text).collect()),
-            tokens: to - from,
-            logprobs: Vec::new(),
-            ids,
-        })
+        let last = pieces.len() - 1;
+        let deltas = pieces.into_iter().enumerate();
+        let deltas = deltas.map(|(at, piece)| match at == last {
+            true => delta(piece, to - from, ids.clone()),
+            false => delta(piece, 0, TokenIds::new()),
+        });
+        deltas.collect()
     }
+}
+
+fn delta(text: String, tokens: u32, ids: TokenIds) -> Event {
+    Event::Delta(Delta {
+        piece: Piece::Text(text),
+        tokens,
+        logprobs: Vec::new(),
+        ids,
+    })
 }
 
 /// One of them.
@@ -128,6 +151,7 @@ impl Inference for Worker {
         let plan = workers.plans.lock().unwrap().pop_front();
         let plan = plan.unwrap_or(Plan {
             tokens: LENGTH,
+            pieces: 0,
             end: End::Whole,
         });
         match plan.end {
@@ -142,18 +166,21 @@ impl Inference for Worker {
             route: None,
         };
         let mut events = vec![Ok(started)];
+        if workers.echoes && given == 0 {
+            events.push(Ok(delta(ECHO.to_owned(), 0, TokenIds::new())));
+        }
         let until = LENGTH.min(given + plan.tokens);
         let mut from = given;
         while from < until {
             // Every third piece stands for two tokens.
             let to = until.min(from + 1 + u32::from(from % 3 == 2));
-            events.push(Ok(workers.delta(from, to)));
+            events.extend(workers.deltas(from, to).into_iter().map(Ok));
             from = to;
         }
         let is_whole = matches!(plan.end, End::Whole) || until == LENGTH;
         if is_whole {
             if until < LENGTH {
-                events.push(Ok(workers.delta(until, LENGTH)));
+                events.extend(workers.deltas(until, LENGTH).into_iter().map(Ok));
             }
             events.push(Ok(Event::Finished {
                 reason: FinishReason::Stop,
@@ -163,8 +190,13 @@ impl Inference for Worker {
                     ..Usage::default()
                 },
             }));
-        } else if let End::Break(code) = plan.end {
-            events.push(Err(Error::new(code, "broken")));
+        } else {
+            let mut next = workers.deltas(until, until + 1);
+            next.pop();
+            events.extend(next.into_iter().take(plan.pieces).map(Ok));
+            if let End::Break(code) = plan.end {
+                events.push(Err(Error::new(code, "broken")));
+            }
         }
         let events = stream::iter(events).then(async |event| {
             sleep(PACE).await;
@@ -177,6 +209,30 @@ impl Inference for Worker {
         Ok(Box::pin(stream.inspect(move |_| {
             let _counted = &counted;
         })))
+    }
+
+    async fn embed(&self, _: EmbedRequest, _: RequestContext) -> Result<Embeddings, Error> {
+        Err(Error::new(ErrorCode::InvalidRequest, "no vectors"))
+    }
+}
+
+/// Says a word each second and counts none.
+pub struct Uncounted;
+
+#[tonic::async_trait]
+impl Inference for Uncounted {
+    async fn generate(&self, _: GenerateRequest, _: RequestContext) -> Result<TokenStream, Error> {
+        let started = Event::Started {
+            prompt_tokens: 2,
+            cached_tokens: 0,
+            fingerprint: None,
+            route: None,
+        };
+        let words = stream::repeat(()).then(async |()| {
+            sleep(Duration::from_secs(1)).await;
+            Ok(delta("word ".to_owned(), 0, TokenIds::new()))
+        });
+        Ok(Box::pin(stream::iter([Ok(started)]).chain(words)))
     }
 
     async fn embed(&self, _: EmbedRequest, _: RequestContext) -> Result<Embeddings, Error> {

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep};
 
-use crate::harness::{Harness, request, start};
+use crate::harness::{Harness, announcement, request, start};
 
 /// How long a generation takes.
 const TAKES: Duration = Duration::from_millis(100);
@@ -32,13 +32,27 @@ struct Small {
 
 impl Small {
     fn add(harness: &Harness, room: usize) -> Arc<Self> {
-        let worker = Arc::new(Self {
+        let worker = Self::new(room);
+        harness.add_inference("small", worker.clone());
+        worker
+    }
+
+    /// As [`Self::add`], for a worker that says how much room it has.
+    fn announce(harness: &Harness, name: &str, room: u32) -> Arc<Self> {
+        let worker = Self::new(room as usize);
+        let mut announced = announcement(name, &format!("unix:{name}"), 8192);
+        announced.models[0].load.slots = room;
+        let router = &harness.router;
+        router.register_local(announced, worker.clone()).unwrap();
+        worker
+    }
+
+    fn new(room: usize) -> Arc<Self> {
+        Arc::new(Self {
             room: Arc::new(Semaphore::new(room)),
             refused: AtomicUsize::new(0),
             longest_wait: std::sync::Mutex::default(),
-        });
-        harness.add_inference("small", worker.clone());
-        worker
+        })
     }
 
     fn refused(&self) -> usize {
@@ -169,6 +183,28 @@ async fn three_times_the_capacity_is_shed_and_nothing_old_is_served() {
     // Now and then somebody looks whether there is room.
     let refused = worker.refused();
     assert!(refused < 400, "{refused}");
+}
+
+/// ZONE-3: streams that end one by one on a full worker do not hide that another one has come,
+/// however new it is.
+#[tokio::test]
+async fn those_who_wait_hear_of_a_worker_that_comes() {
+    let harness = Arc::new(start().await);
+    tokio::time::pause();
+    // At the start of a router no worker is new.
+    sleep(Config::default().lease * 2).await;
+    let small = Small::announce(&harness, "small", 2);
+    let answered = BEGUN.scope(Instant::now(), async {
+        let after = async {
+            sleep(Duration::from_secs(4)).await;
+            assert!(small.refused() > 0);
+            Small::announce(&harness, "large", 8);
+            sleep(Duration::from_millis(500)).await;
+            load(&harness, 40, 20).await
+        };
+        tokio::join!(load(&harness, 40 * 7, 40), after).1
+    });
+    assert_eq!(answered.await, 40);
 }
 
 /// LIFE-2

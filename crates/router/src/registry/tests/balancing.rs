@@ -231,6 +231,46 @@ async fn zone_4_a_slow_zone_gets_less() {
     assert!((0.25..0.42).contains(&again), "{again}, seed {SEED:#x}");
 }
 
+/// ZONE-2: whoever lost a worker is not sent to the same zone while there is another one.
+#[tokio::test(start_paused = true)]
+async fn zone_2_the_zone_of_a_lost_worker_comes_last() {
+    let mut fleet = Fleet::new(Policy::PowerOfTwo, Some("b")).with_zones("abc", 2);
+    let (target, tenant) = (chat(), "tenant".into());
+    let lost = place(&fleet.workers, &[]).unwrap();
+    let lost = [lost.connection().clone()];
+    assert_eq!(fleet.zones[&lost[0].number], 'b');
+    let wanted = Ask {
+        tried: &lost,
+        lost: &lost,
+        ..ask(&target, &tenant, &[])
+    };
+    for _ in 0..50 {
+        let place = placed(fleet.workers.pick(&wanted)).unwrap();
+        assert_ne!(fleet.zones[&place.connection().number], 'b');
+    }
+    fleet.stop('a', 2);
+    fleet.stop('c', 2);
+    let place = placed(fleet.workers.pick(&wanted)).unwrap();
+    assert_eq!(fleet.zones[&place.connection().number], 'b');
+}
+
+/// ZONE-3: a worker that is new gets little, but all that others have no slots for.
+#[tokio::test(start_paused = true)]
+async fn zone_3_nobody_waits_while_a_new_worker_has_a_slot() {
+    let mut fleet = Fleet::new(Policy::PowerOfTwo, None).with_zones("a", 3);
+    advance(LEASE * 2).await;
+    fleet.say();
+    fleet.start('b', 2);
+    let mut each: HashMap<u32, u32> = HashMap::new();
+    for _ in 0..5 * SLOTS {
+        *each.entry(fleet.send(&[]).unwrap()).or_default() += 1;
+    }
+    assert!(
+        each.len() == 5 && each.values().all(|&streams| streams == SLOTS),
+        "{each:?}, seed {SEED:#x}"
+    );
+}
+
 /// The own zone comes first, others get what it has no slots for, and it gets it back.
 #[tokio::test(start_paused = true)]
 async fn what_the_own_zone_cannot_do_others_do() {
