@@ -1,5 +1,6 @@
 //! Which users a share of all is: the same ones each time, at every router.
 
+use aws_lc_rs::digest::{Context, SHA256};
 use fathom_proto::id::{TenantId, UserId};
 
 /// Users are told apart by so many.
@@ -8,37 +9,22 @@ const PARTS: u64 = 10_000;
 /// Whether a user is in the first `percent` of 100. One that is stays so when it becomes more.
 /// The salt makes the shares of two things independent of one another.
 pub(crate) fn is_in(percent: u32, salt: (&str, u32), tenant: &TenantId, user: &UserId) -> bool {
-    let mut hash = Fnv::new();
-    for text in [salt.0, tenant.as_str(), user.as_str()] {
-        hash.write(text.as_bytes());
-        // No text holds it, so no two rows of texts are alike.
-        hash.write(&[0xff]);
-    }
-    hash.write(&salt.1.to_be_bytes());
-    hash.finish() % PARTS < u64::from(percent) * (PARTS / 100)
+    let number = salt.1.to_string();
+    draw(&[salt.0, &number], tenant, user) % PARTS < u64::from(percent) * (PARTS / 100)
 }
 
-/// FNV-1a of 64 bits, with the last step of `MurmurHash3`. The standard library's hash may differ
-/// between two releases, and so between two routers.
-struct Fnv(u64);
-
-impl Fnv {
-    const fn new() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
+/// A number that every router, of every version, finds for this user.
+pub(crate) fn draw(salt: &[&str], tenant: &TenantId, user: &UserId) -> u64 {
+    let mut hash = Context::new(&SHA256);
+    // A zero byte is in neither a salt nor the id of a tenant.
+    for part in salt.iter().chain([&tenant.as_str()]) {
+        hash.update(part.as_bytes());
+        hash.update(&[0]);
     }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-
-    const fn finish(self) -> u64 {
-        let mut hash = self.0;
-        hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-        hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-        hash ^ (hash >> 33)
-    }
+    hash.update(user.as_str().as_bytes());
+    let digest = hash.finish();
+    let first = digest.as_ref().iter().take(8);
+    first.fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 
 #[cfg(test)]
@@ -81,7 +67,7 @@ mod tests {
     #[test]
     fn the_hash_is_the_same_for_ever() {
         let found = users(1, ("chat", 2));
-        assert_eq!(found[..5], [1, 205, 428, 550, 610]);
+        assert_eq!(found[..5], [91, 256, 400, 521, 535]);
     }
 
     proptest! {

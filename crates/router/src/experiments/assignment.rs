@@ -1,10 +1,10 @@
 //! Which arm a request is in.
 
-use aws_lc_rs::digest::{Context, SHA256};
 use fathom_proto::id::{TenantId, UserId};
 use fathom_proto::inference::Sampling;
 
 use super::definition::{Arm, Experiment};
+use crate::sticky::draw;
 
 impl Experiment {
     /// The arm of a user, the same each time; `None`: the request is in none, because it sets a
@@ -19,7 +19,7 @@ impl Experiment {
         if self.arms.iter().any(|arm| arm.parameters.are_set_by(asked)) {
             return None;
         }
-        let arm = self.arm_at(self.draw(tenant, user))?;
+        let arm = self.arm_at(draw(&[&self.salt], tenant, user))?;
         match arm.stopped_at {
             None => Some(arm),
             Some(_) => self.arms.first(),
@@ -36,20 +36,6 @@ impl Experiment {
             place = place.saturating_sub(u128::from(arm.weight));
             inside
         })
-    }
-
-    /// A number that every router, of every version, finds for this user.
-    fn draw(&self, tenant: &TenantId, user: &UserId) -> u64 {
-        let mut hash = Context::new(&SHA256);
-        // A zero byte is in neither a salt nor the id of a tenant.
-        for part in [self.salt.as_str(), tenant.as_str()] {
-            hash.update(part.as_bytes());
-            hash.update(&[0]);
-        }
-        hash.update(user.as_str().as_bytes());
-        let digest = hash.finish();
-        let first = digest.as_ref().iter().take(8);
-        first.fold(0, |number, byte| (number << 8) | u64::from(*byte))
     }
 }
 

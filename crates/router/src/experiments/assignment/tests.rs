@@ -115,7 +115,7 @@ fn experiments_draw_their_users_apart_from_one_another() {
 #[test]
 fn the_draw_is_the_same_in_every_version() {
     let experiment = experiment("0123456789abcdef", &[1, 1]);
-    let draw = experiment.draw(&"acme".into(), &"someone".into());
+    let draw = draw(&[&experiment.salt], &"acme".into(), &"someone".into());
     assert_eq!(draw, 0x9447_12da_d9d0_851e);
 }
 
