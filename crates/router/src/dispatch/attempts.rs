@@ -197,12 +197,12 @@ impl Attempts {
 
     /// Waits for room on a worker, after one that has none has said `error`.
     async fn queue(&mut self, error: PublicError) -> Result<(), PublicError> {
+        if self.dispatch.workers.has_room(&self.ask()) {
+            return Ok(());
+        }
         let rest = error.retry_after.unwrap_or_default();
         if rest > self.target.line.max_age() {
             return Err(error);
-        }
-        if self.dispatch.workers.has_room(&self.ask()) {
-            return Ok(());
         }
         self.target.line.rest(rest);
         Ok(self.turn().await?)
