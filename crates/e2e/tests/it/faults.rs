@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fathom_api::chat::ChatRequest;
 use fathom_client::{Client, Error};
-use fathom_e2e::{Cluster, Wiring};
+use fathom_e2e::{Cluster, Wiring, eventually};
 use serde_json::{Value, json};
 
 use crate::errors::assert_refused;
@@ -94,9 +94,11 @@ in_both_wirings! {
                 assert_eq!((texts, code(ended.unwrap_err()).as_str()), (after, name), "{fault}");
             }
         }
-        // Nothing of all this is left behind.
-        let load = cluster.load();
-        assert_eq!((load.running, load.queued), (0, 0));
+        eventually("nothing is left behind", PATIENCE, || {
+            let load = cluster.load();
+            (load.running, load.queued) == (0, 0)
+        })
+        .await;
         assert!(client.chat(&chat("hi")).await.is_ok());
     }
 
