@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::format::ResponseFormat;
@@ -11,7 +12,7 @@ use crate::tools::{Tool, ToolCall, ToolCallDelta, ToolChoice};
 use crate::usage::{FinishReason, Usage};
 
 /// A conversation to continue.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChatRequest {
     /// Name of the model.
     pub model: String,
@@ -83,7 +84,7 @@ pub struct ChatRequest {
 }
 
 /// One turn.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Message {
     /// `system`, `developer`, `user`, `assistant` or `tool`.
     pub role: String,
@@ -108,7 +109,7 @@ pub struct Message {
 }
 
 /// What is said in a turn.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "must be a string or a list of parts")]
 pub enum Content {
     /// `"text"`
@@ -118,7 +119,7 @@ pub enum Content {
 }
 
 /// A part of a turn.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Part {
     /// `text`, `image_url`, …
     #[serde(rename = "type")]
@@ -132,7 +133,7 @@ pub struct Part {
 }
 
 /// A whole answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChatCompletion<'a> {
     /// Names the answer.
     pub id: Cow<'a, str>,
@@ -152,7 +153,7 @@ pub struct ChatCompletion<'a> {
 }
 
 /// An answer among several.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChatChoice<'a> {
     /// Which answer.
     pub index: u32,
@@ -165,7 +166,7 @@ pub struct ChatChoice<'a> {
 }
 
 /// The model's turn.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AssistantMessage<'a> {
     /// Always `assistant`.
     pub role: Cow<'a, str>,
@@ -182,7 +183,7 @@ pub struct AssistantMessage<'a> {
 }
 
 /// An event of a stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChatChunk<'a> {
     /// The same in every event.
     pub id: Cow<'a, str>,
@@ -203,7 +204,7 @@ pub struct ChatChunk<'a> {
 }
 
 /// A piece of an answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChunkChoice<'a> {
     /// Which answer.
     pub index: u32,
@@ -216,7 +217,7 @@ pub struct ChunkChoice<'a> {
 }
 
 /// What is new in an event.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Delta<'a> {
     /// `assistant`, in the first event only.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::logprobs::CompletionLogprobs;
@@ -9,7 +10,7 @@ use crate::sampling::{Extra, LogitBias, OneOrMany, StreamOptions};
 use crate::usage::{FinishReason, Usage};
 
 /// A prompt to continue.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CompletionRequest {
     /// Name of the model.
     pub model: String,
@@ -72,7 +73,7 @@ pub struct CompletionRequest {
 }
 
 /// What to continue.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "must be a string, a list of strings, or token ids"
@@ -89,7 +90,7 @@ pub enum Prompt {
 }
 
 /// A whole answer, and each event of a stream: they have one form.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Completion<'a> {
     /// The same in every event of a stream.
     pub id: Cow<'a, str>,
@@ -110,7 +111,7 @@ pub struct Completion<'a> {
 }
 
 /// A continuation, or a piece of one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Choice<'a> {
     /// Which continuation.
     pub index: u32,

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::sampling::Extra;
 
 /// Texts to turn into vectors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EmbeddingRequest {
     /// Name of the model.
     pub model: String,
@@ -25,7 +26,7 @@ pub struct EmbeddingRequest {
 }
 
 /// The texts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "must be a string, a list of strings, or token ids"
@@ -42,7 +43,7 @@ pub enum Input {
 }
 
 /// The vectors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EmbeddingList<'a> {
     /// Always `list`.
     pub object: Cow<'a, str>,
@@ -55,7 +56,7 @@ pub struct EmbeddingList<'a> {
 }
 
 /// One vector.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Embedding<'a> {
     /// Always `embedding`.
     pub object: Cow<'a, str>,
@@ -66,7 +67,7 @@ pub struct Embedding<'a> {
 }
 
 /// Components of a vector.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Vector<'a> {
     /// Numbers.
@@ -76,7 +77,7 @@ pub enum Vector<'a> {
 }
 
 /// Token counts of texts that nothing is generated for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EmbeddingUsage {
     /// Tokens of the texts.
     pub prompt_tokens: u32,

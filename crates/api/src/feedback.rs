@@ -1,9 +1,10 @@
 //! `POST /v1/feedback`
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What an answer was worth.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FeedbackRequest {
     /// Id of the answer, or of its request.
@@ -13,7 +14,7 @@ pub struct FeedbackRequest {
 }
 
 /// A score.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "must be a number from -1 to 1, true or false")]
 pub enum Score {
     /// It served its purpose, or did not: 1 or 0.

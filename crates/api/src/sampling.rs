@@ -1,5 +1,6 @@
 //! Request fields that the completion endpoints share.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Fields beyond those named; what a model cannot do among them is for the server to refuse.
@@ -9,7 +10,7 @@ pub type Extra = serde_json::Map<String, serde_json::Value>;
 pub type LogitBias = std::collections::BTreeMap<String, f32>;
 
 /// One text or several.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "must be a string or a list of strings")]
 pub enum OneOrMany {
     /// `"text"`
@@ -30,7 +31,7 @@ impl OneOrMany {
 }
 
 /// `stream_options`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct StreamOptions {
     /// Send a chunk with the token counts before `[DONE]`.

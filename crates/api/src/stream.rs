@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::chat::Message;
@@ -12,7 +13,7 @@ use crate::sampling::{Extra, LogitBias, OneOrMany};
 use crate::usage::{FinishReason, Usage};
 
 /// What a client sends.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ClientMessage {
     /// Who it is; first, unless the handshake had an `Authorization` header.
@@ -25,7 +26,7 @@ pub enum ClientMessage {
 }
 
 /// What to generate: `prompt` is one turn of a user, `messages` a whole conversation.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct StreamRequest {
     /// Name of the model.
     pub model: String,
@@ -77,7 +78,7 @@ pub struct StreamRequest {
 }
 
 /// What answered, as the `x-fathom-` headers of other routes say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AnsweredBy {
     /// The model.
     pub model: String,
@@ -92,7 +93,7 @@ pub struct AnsweredBy {
 }
 
 /// What the server sends.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage<'a> {
     /// The next piece of what the model thinks before it answers.

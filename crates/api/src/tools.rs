@@ -1,10 +1,11 @@
 //! Functions that a model may call, in requests.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// `{"type": "function", "function": …}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Tool {
     /// Always `function`.
     #[serde(rename = "type")]
@@ -14,7 +15,7 @@ pub struct Tool {
 }
 
 /// A function that the model may call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FunctionDefinition {
     /// Its name.
     pub name: String,
@@ -30,7 +31,7 @@ pub struct FunctionDefinition {
 }
 
 /// `"auto"`, `"none"`, `"required"`, or one function.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "must be `auto`, `none`, `required` or an object that names a function"
@@ -49,14 +50,14 @@ pub enum ToolChoice {
 }
 
 /// The name of a function.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FunctionName {
     /// The name.
     pub name: String,
 }
 
 /// A call that the model made, in a turn of the conversation and in an answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ToolCall {
     /// Names the call.
     pub id: String,
@@ -68,7 +69,7 @@ pub struct ToolCall {
 }
 
 /// A function and its arguments.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FunctionCall {
     /// Name of the function.
     pub name: String,
@@ -77,7 +78,7 @@ pub struct FunctionCall {
 }
 
 /// A part of a call, in an event of a stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ToolCallDelta {
     /// Which call of this answer, from 0.
     pub index: u32,
@@ -92,7 +93,7 @@ pub struct ToolCallDelta {
 }
 
 /// What is new of a call.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FunctionDelta {
     /// Name of the function; in the first part only.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,6 +3,7 @@
 //! Its types are the resources of `/admin/v1/models` too: their JSON is what operators read and
 //! write. Times are in seconds since the epoch.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -65,7 +66,7 @@ pub trait Models: Send + Sync {
 }
 
 /// A model as operators see it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ManagedModel {
     /// Name that clients use.
     pub id: ModelId,
@@ -83,7 +84,7 @@ pub struct ManagedModel {
 }
 
 /// What can answer under a model's name.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelVersion {
     /// From 1.
     pub number: u32,
@@ -100,7 +101,7 @@ pub struct ModelVersion {
 }
 
 /// One change of a model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelChange {
     /// From 1, in the order of all changes of all models.
     pub id: u64,
@@ -122,7 +123,7 @@ pub struct ModelChange {
 }
 
 /// A model to be made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewModel {
     /// Name that clients will use: 1 to 200 printable ASCII characters, without spaces.
@@ -138,7 +139,7 @@ pub struct NewModel {
 }
 
 /// Changes to a model.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelPatch {
     /// The model that answers when no worker of this one can.
@@ -153,7 +154,7 @@ pub struct ModelPatch {
 }
 
 /// A version to be tried out: one that is there, or a new one.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Deploy {
     /// A version that is there; absent: a new one, of the next two.
@@ -177,7 +178,7 @@ pub struct Deploy {
 }
 
 /// Where to roll back to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RollBack {
     /// One of [`ModelState::previous`]; absent: the first of them.
@@ -191,7 +192,7 @@ pub struct RollBack {
 }
 
 /// A change that says all by its name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Step {
     /// What the actor says of it.

@@ -1,5 +1,6 @@
 //! OAuth2 clients.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::patch::removable;
@@ -7,7 +8,7 @@ use crate::id::{ModelId, TenantId};
 use crate::identity::Scopes;
 
 /// A client, without its secrets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Client {
     /// Its id.
     pub id: String,
@@ -40,7 +41,7 @@ pub struct Client {
 
 /// How a client says who it is at the token endpoint; it has one way and no other (RFC 7591,
 /// section 2, `token_endpoint_auth_method`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientMethod {
     /// By its secret, in the header or in the body.
@@ -78,7 +79,7 @@ impl ClientMethod {
 }
 
 /// A secret of a client, without its text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientSecret {
     /// Its id.
     pub id: String,
@@ -89,7 +90,7 @@ pub struct ClientSecret {
 }
 
 /// A client to be made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewClient {
     /// Whose it is.
@@ -120,7 +121,7 @@ pub struct NewClient {
 }
 
 /// Changes to a client.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientPatch {
     /// What people call it.
@@ -158,7 +159,7 @@ pub struct ClientPatch {
 }
 
 /// A client secret to be made.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct NewClientSecret {
     /// When it ends.

@@ -1,5 +1,6 @@
 //! API keys.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::patch::removable;
@@ -7,7 +8,7 @@ use crate::id::{ModelId, TenantId};
 use crate::identity::Scopes;
 
 /// An API key, without its text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApiKey {
     /// The public part of its text.
     pub id: String,
@@ -28,7 +29,7 @@ pub struct ApiKey {
 }
 
 /// An API key to be made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewApiKey {
     /// Whose it is.
@@ -46,7 +47,7 @@ pub struct NewApiKey {
 }
 
 /// Changes to an API key.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ApiKeyPatch {
     /// What people call it.

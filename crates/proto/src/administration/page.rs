@@ -1,9 +1,10 @@
 //! A part of a long list.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A part of a list that is in the order of its ids.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Page {
     /// What comes after this id; absent: from the beginning.

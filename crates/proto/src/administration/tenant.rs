@@ -1,12 +1,13 @@
 //! Tenants.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::patch::removable;
 use crate::id::TenantId;
 
 /// A customer of the platform.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tenant {
     /// Its id, chosen by the operator.
     pub id: TenantId,
@@ -21,7 +22,7 @@ pub struct Tenant {
 }
 
 /// A tenant to be made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewTenant {
     /// 1 to 64 of `a-z`, `0-9`, `-`, `_` and `.`.
@@ -34,7 +35,7 @@ pub struct NewTenant {
 }
 
 /// Changes to a tenant.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TenantPatch {
     /// What people call it.

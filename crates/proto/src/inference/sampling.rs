@@ -1,10 +1,11 @@
 //! How tokens are drawn.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How the next token is drawn from the model's distribution. What is `None` was not asked for, and
 /// is as the engine has it by default.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sampling {
     /// 0 takes the likeliest token; at most 2.
@@ -56,7 +57,7 @@ impl Sampling {
 }
 
 /// Makes one token likelier or less likely.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogitBias {
     /// Token id of the model's own vocabulary.
