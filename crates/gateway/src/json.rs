@@ -6,9 +6,11 @@ use axum::extract::{FromRequest, Request};
 use fathom_proto::ErrorCode;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
+use crate::openapi::{Input, Operation};
 
 /// A JSON body.
 pub struct Json<T>(pub T);
@@ -22,6 +24,13 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         read(request, state, &[JSON]).await.map(Self)
+    }
+}
+
+impl<T: JsonSchema> Input for Json<T> {
+    fn describe(operation: &mut Operation) {
+        operation.reads::<T>(&[JSON]);
+        operation.failures.extend(UNREADABLE);
     }
 }
 
@@ -39,6 +48,20 @@ where
         read(request, state, &[MERGE_PATCH, JSON]).await.map(Self)
     }
 }
+
+impl<T: JsonSchema> Input for MergePatch<T> {
+    fn describe(operation: &mut Operation) {
+        operation.reads::<T>(&[MERGE_PATCH, JSON]);
+        operation.failures.extend(UNREADABLE);
+    }
+}
+
+/// What [`read`] refuses.
+const UNREADABLE: [ErrorCode; 3] = [
+    ErrorCode::InvalidRequest,
+    ErrorCode::PayloadTooLarge,
+    ErrorCode::UnsupportedMediaType,
+];
 
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";

@@ -14,6 +14,7 @@
 //! - [`answer`]: what is generated, in the words of the public API
 //! - [`json`]: reads a JSON body, and says where it is wrong
 //! - [`event_stream`]: a generation as server-sent events
+//! - [`openapi`](mod@openapi): the description of all routes, made of the table and of its types
 //! - [`record`]: the id of a request, its log line and its metrics
 //! - [`error`]: errors as HTTP answers
 //! - [`watch`]: whether the services behind can be reached
@@ -40,6 +41,7 @@ pub mod identity;
 mod json;
 mod lifetime;
 pub mod metrics;
+mod openapi;
 mod policy;
 mod record;
 mod request;
@@ -49,6 +51,7 @@ pub mod watch;
 pub use config::Config;
 pub use failover::Failover;
 pub use identity::Identities;
+pub use openapi::openapi;
 pub use routes::routes;
 
 /// What the handlers need; clones share it.

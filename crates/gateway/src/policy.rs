@@ -27,6 +27,19 @@ pub enum Policy {
 }
 
 impl Policy {
+    /// How callers fail that it keeps out, and what else its guard may answer.
+    pub const fn failures(self) -> &'static [ErrorCode] {
+        match self {
+            // A route that takes credentials of its own says itself how they fail.
+            Self::Public | Self::OwnCredentials => &[],
+            Self::Scope(_) => &[
+                ErrorCode::Unauthenticated,
+                ErrorCode::PermissionDenied,
+                ErrorCode::Unavailable,
+            ],
+        }
+    }
+
     /// The route, guarded.
     pub fn guard(self, route: MethodRouter<Gateway>, gateway: &Gateway) -> MethodRouter<Gateway> {
         match self {

@@ -16,7 +16,7 @@ use fathom_proto::identity::Scope;
 use fathom_proto::inference::Piece;
 use fathom_proto::{Error, ErrorCode};
 use futures::StreamExt;
-use http::{HeaderMap, header};
+use http::{HeaderMap, StatusCode, header};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::Gateway;
@@ -24,6 +24,8 @@ use crate::error::{self, ApiError};
 use crate::event_stream::to_json;
 use crate::generation::{Generation, Output};
 use crate::identity::Session;
+use crate::openapi::security::BEARER;
+use crate::openapi::{Answer, Failure, Input, Operation};
 use crate::policy::{Denied, authenticate, bearer, strip_bearer};
 use crate::record::{Ending, Record};
 use crate::{answer, json, request};
@@ -69,6 +71,28 @@ pub async fn upgrade(
             .await;
         })
         .into_response())
+}
+
+impl Input for Result<WebSocketUpgrade, WebSocketUpgradeRejection> {
+    fn describe(operation: &mut Operation) {
+        operation.own_scheme = Some(BEARER);
+        operation.answers.push(Answer::new(
+            StatusCode::SWITCHING_PROTOCOLS.as_u16(),
+            "The WebSocket is open.",
+        ));
+    }
+}
+
+/// A handshake that is refused; a request on the socket fails on the socket.
+impl Failure for Response {
+    fn describe(operation: &mut Operation) {
+        operation.failures.extend([
+            ErrorCode::InvalidRequest,
+            ErrorCode::Unauthenticated,
+            ErrorCode::PermissionDenied,
+            ErrorCode::Unavailable,
+        ]);
+    }
 }
 
 struct Exchange {

@@ -1,0 +1,180 @@
+//! What is known of one handler.
+
+use std::collections::BTreeSet;
+
+use fathom_proto::ErrorCode;
+use http::Method;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use super::schemas::Schemas;
+use crate::routes::ADMIN_PREFIX;
+
+/// Makes the schema of a type.
+pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// The form of an error's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ErrorForm {
+    /// The one with four keys.
+    Common,
+    /// Problem details (RFC 9457).
+    Problem,
+    /// That of RFC 6749, section 5.2.
+    OAuth,
+}
+
+/// A handler, as clients see it.
+pub struct Operation {
+    /// The method that it is for.
+    pub method: Method,
+    /// What it does.
+    pub summary: &'static str,
+    /// Structs whose members are parameters of the query.
+    pub query: Vec<SchemaOf>,
+    /// Media types of the body, with what is in it.
+    pub body: Vec<(&'static str, SchemaOf)>,
+    /// Answers of a request that does not fail.
+    pub answers: Vec<Answer>,
+    /// In what ways it can fail, besides those of its policy.
+    pub failures: Vec<ErrorCode>,
+    /// The scheme of the credentials that the handler itself takes.
+    pub own_scheme: Option<&'static str>,
+    /// The form of its errors.
+    pub form: ErrorForm,
+}
+
+/// An answer of a request that does not fail.
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// What it means.
+    pub description: &'static str,
+    /// Media types of the body, with what is in it.
+    pub content: Vec<(&'static str, Content)>,
+    /// Headers that matter, with what is in them.
+    pub headers: Vec<(&'static str, &'static str)>,
+}
+
+/// What is in a body.
+pub enum Content {
+    /// JSON of a type.
+    Json(SchemaOf),
+    /// Server-sent events, each with JSON of a type.
+    Events(SchemaOf),
+    /// Text that is not described any further.
+    Text,
+}
+
+impl Operation {
+    /// Of which nothing is known but what it is for.
+    pub fn new(method: Method, summary: &'static str) -> Self {
+        Self {
+            method,
+            summary,
+            query: Vec::new(),
+            body: Vec::new(),
+            answers: Vec::new(),
+            // A bug in any handler is this answer.
+            failures: vec![ErrorCode::Internal],
+            own_scheme: None,
+            form: ErrorForm::Common,
+        }
+    }
+
+    /// The body is `T` in one of these media types.
+    pub fn reads<T: JsonSchema>(&mut self, media: &[&'static str]) {
+        let schema: SchemaOf = SchemaGenerator::subschema_for::<T>;
+        self.body.extend(media.iter().map(|media| (*media, schema)));
+    }
+
+    /// It answers 200 with JSON of this type.
+    pub fn answers_json<T: JsonSchema>(&mut self) {
+        let schema = SchemaGenerator::subschema_for::<T>;
+        self.ok()
+            .content
+            .push(("application/json", Content::Json(schema)));
+    }
+
+    /// It answers 200 with an event stream whose events are of this type.
+    pub fn answers_events<T: JsonSchema>(&mut self) {
+        let schema = SchemaGenerator::subschema_for::<T>;
+        self.ok()
+            .content
+            .push(("text/event-stream", Content::Events(schema)));
+    }
+
+    /// It answers 200 with what is not JSON.
+    pub fn answers_media(&mut self, media: &'static str) {
+        self.ok().content.push((media, Content::Text));
+    }
+
+    /// The form of its errors under a path.
+    pub fn form_at(&self, path: &str) -> ErrorForm {
+        if path.starts_with(ADMIN_PREFIX) {
+            ErrorForm::Problem
+        } else {
+            self.form
+        }
+    }
+
+    /// The statuses of its own failures.
+    pub fn statuses(&self) -> BTreeSet<u16> {
+        self.failures.iter().map(|code| code.row().http).collect()
+    }
+
+    fn ok(&mut self) -> &mut Answer {
+        let found = self.answers.iter().position(|answer| answer.status == 200);
+        let index = found.unwrap_or_else(|| {
+            self.answers.push(Answer::new(200, "The answer."));
+            self.answers.len() - 1
+        });
+        &mut self.answers[index]
+    }
+}
+
+impl Answer {
+    /// Without a body.
+    pub fn new(status: u16, description: &'static str) -> Self {
+        Self {
+            status,
+            description,
+            content: Vec::new(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// In OpenAPI's words.
+    pub fn describe(&self, schemas: &mut Schemas) -> Value {
+        let mut described = json!({ "description": self.description });
+        if !self.headers.is_empty() {
+            described["headers"] = headers(&self.headers);
+        }
+        let content = self.content.iter().map(|(media, content)| {
+            let content = match content {
+                Content::Json(schema) => json!({ "schema": schemas.written(*schema) }),
+                // OpenAPI has a word for events from 3.2 on.
+                Content::Events(schema) => json!({
+                    "schema": {"type": "string"},
+                    "x-event-schema": schemas.written(*schema),
+                }),
+                Content::Text => json!({ "schema": {"type": "string"} }),
+            };
+            ((*media).to_owned(), content)
+        });
+        let content: Map<_, _> = content.collect();
+        if !content.is_empty() {
+            described["content"] = content.into();
+        }
+        described
+    }
+}
+
+/// Headers in OpenAPI's words.
+pub fn headers(headers: &[(&'static str, &'static str)]) -> Value {
+    let headers = headers.iter().map(|(name, description)| {
+        let described = json!({"description": description, "schema": {"type": "string"}});
+        ((*name).to_owned(), described)
+    });
+    headers.collect::<Map<_, _>>().into()
+}
