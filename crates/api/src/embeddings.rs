@@ -5,20 +5,24 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::bounds;
 use crate::sampling::Extra;
 
 /// Texts to turn into vectors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EmbeddingRequest {
     /// Name of the model.
+    #[schemars(length(min = 1, max = bounds::MODEL_BYTES))]
     pub model: String,
     /// The texts.
     pub input: Input,
     /// `float` or `base64`; `float` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["float", "base64", null]))]
     pub encoding_format: Option<String>,
     /// Length of the vectors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub dimensions: Option<u32>,
     /// Everything else.
     #[serde(flatten)]
@@ -33,13 +37,15 @@ pub struct EmbeddingRequest {
 )]
 pub enum Input {
     /// One text.
-    Text(String),
+    Text(#[schemars(length(min = 1))] String),
     /// Token ids of one text.
-    Tokens(Vec<u32>),
+    Tokens(#[schemars(length(min = 1))] Vec<u32>),
     /// Several texts.
-    Texts(Vec<String>),
+    Texts(#[schemars(length(min = 1, max = bounds::INPUTS), inner(length(min = 1)))] Vec<String>),
     /// Token ids of several texts.
-    TokenLists(Vec<Vec<u32>>),
+    TokenLists(
+        #[schemars(length(min = 1, max = bounds::INPUTS), inner(length(min = 1)))] Vec<Vec<u32>>,
+    ),
 }
 
 /// The vectors.

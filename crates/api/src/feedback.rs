@@ -20,7 +20,7 @@ pub enum Score {
     /// It served its purpose, or did not: 1 or 0.
     Good(bool),
     /// From -1 to 1.
-    Value(f64),
+    Value(#[schemars(range(min = -1, max = 1))] f64),
 }
 
 impl Score {

@@ -26,6 +26,7 @@ pub struct JsonSchema {
     pub name: String,
     /// JSON Schema; any JSON value when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("type" = ["object", "boolean", "null"]))]
     pub schema: Option<Value>,
     /// Whether it is enforced; here it always is.
     #[serde(default, skip_serializing_if = "Option::is_none")]

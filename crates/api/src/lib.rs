@@ -11,8 +11,10 @@
 //! - [`error`]: the error body of every endpoint
 //! - [`sampling`], [`mod@format`], [`tools`], [`logprobs`], [`usage`]: fields that several
 //!   endpoints share
+//! - [`bounds`]: what the fields of requests may hold
 //! - [`sse`]: server-sent events, written and read
 
+pub mod bounds;
 pub mod chat;
 pub mod completions;
 pub mod embeddings;

@@ -4,11 +4,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::bounds;
+
 /// `{"type": "function", "function": …}`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Tool {
     /// Always `function`.
     #[serde(rename = "type")]
+    #[schemars(extend("const" = "function"))]
     pub kind: String,
     /// The function.
     pub function: FunctionDefinition,
@@ -18,12 +21,14 @@ pub struct Tool {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FunctionDefinition {
     /// Its name.
+    #[schemars(regex(pattern = bounds::FUNCTION_NAME))]
     pub name: String,
     /// What it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// JSON Schema of its arguments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("type" = ["object", "null"]))]
     pub parameters: Option<Value>,
     /// Whether the schema is enforced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,11 +43,12 @@ pub struct FunctionDefinition {
 )]
 pub enum ToolChoice {
     /// `auto`, `none` or `required`.
-    Mode(String),
+    Mode(#[schemars(extend("enum" = ["auto", "none", "required"]))] String),
     /// `{"type": "function", "function": {"name": …}}`
     Function {
         /// Always `function`.
         #[serde(rename = "type")]
+        #[schemars(extend("const" = "function"))]
         kind: String,
         /// Which one.
         function: FunctionName,
@@ -63,6 +69,7 @@ pub struct ToolCall {
     pub id: String,
     /// Always `function`.
     #[serde(rename = "type", default = "function")]
+    #[schemars(extend("const" = "function"))]
     pub kind: String,
     /// What is called.
     pub function: FunctionCall,

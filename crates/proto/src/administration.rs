@@ -138,6 +138,7 @@ pub struct AuditPage {
     /// Rows after this position; the first has position 1.
     pub after: i64,
     /// How many, 1 to 1,000; absent: 100.
+    #[schemars(range(min = 1, max = Page::MAX_LIMIT))]
     pub limit: Option<u32>,
 }
 

@@ -127,14 +127,18 @@ pub struct ModelChange {
 #[serde(deny_unknown_fields)]
 pub struct NewModel {
     /// Name that clients will use: 1 to 200 printable ASCII characters, without spaces.
+    #[schemars(regex(pattern = r"^[!-~]{1,200}$"))]
     pub id: ModelId,
     /// Who offers it.
+    #[schemars(length(min = 1, max = 200))]
     pub owned_by: String,
     /// Most tokens of prompt and output together.
+    #[schemars(range(min = 1))]
     pub context_length: u32,
     /// The name that workers of its first version announce; absent: it has no versions and is
     /// served under its own name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[!-~]{1,200}$"))]
     pub target: Option<ModelId>,
 }
 
@@ -147,6 +151,7 @@ pub struct ModelPatch {
         skip_serializing_if = "Option::is_none",
         deserialize_with = "removable"
     )]
+    #[schemars(regex(pattern = r"^[!-~]{1,200}$"))]
     pub fallback: Option<Option<ModelId>>,
     /// Whether a second worker is asked when the first is slow to begin.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -162,15 +167,18 @@ pub struct Deploy {
     pub version: Option<u32>,
     /// The name that workers of a new version announce.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[!-~]{1,200}$"))]
     pub target: Option<ModelId>,
     /// Sampling of a new version where a request does not say.
     pub parameters: Sampling,
     /// Users of 100 that it answers, 1 to 99.
+    #[schemars(range(min = 1, max = 99))]
     pub percent: u32,
     /// What ends the trial; absent: as it is, or the defaults.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guard: Option<Guard>,
     /// What the actor says of it; of a new version it is the note too.
+    #[schemars(length(max = 1000))]
     pub why: String,
     /// Fails unless this is the model's last change.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,6 +193,7 @@ pub struct RollBack {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<u32>,
     /// What the actor says of it.
+    #[schemars(length(max = 1000))]
     pub why: String,
     /// Fails unless this is the model's last change.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -196,6 +205,7 @@ pub struct RollBack {
 #[serde(default, deny_unknown_fields)]
 pub struct Step {
     /// What the actor says of it.
+    #[schemars(length(max = 1000))]
     pub why: String,
     /// Fails unless this is the model's last change.
     #[serde(skip_serializing_if = "Option::is_none")]

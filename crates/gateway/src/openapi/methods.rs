@@ -100,6 +100,14 @@ impl Methods {
         self.last(|operation| operation.failures.extend(codes))
     }
 
+    /// Each of its methods can fail in these ways.
+    pub fn all_fail(mut self, codes: &[ErrorCode]) -> Self {
+        for operation in &mut self.operations {
+            operation.failures.extend(codes);
+        }
+        self
+    }
+
     /// The same with a layer around the handlers.
     pub fn within(mut self, layer: fn(MethodRouter<Gateway>) -> MethodRouter<Gateway>) -> Self {
         self.router = layer(self.router);

@@ -146,20 +146,22 @@ fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
             if let Some(Value::String(description)) = members.get_mut("description") {
-                *description = description.replace("[`", "`").replace("`]", "`");
+                let text = description.replace("[`", "`").replace("`]", "`");
+                *description = text.replace('\n', " ");
             }
-            // Formats of Rust's numbers are no formats of JSON Schema.
-            members.retain(|name, value| name != "format" || !is_number(value));
+            // What Rust's unsigned numbers can be is a format nowhere else.
+            let largest = match members.get("format").and_then(Value::as_str) {
+                Some("uint32") => Some(u64::from(u32::MAX)),
+                Some("uint64") => Some(u64::MAX),
+                _ => None,
+            };
+            if let Some(largest) = largest {
+                members.shift_remove("format");
+                members.entry("maximum").or_insert(largest.into());
+            }
             members.values_mut().for_each(tidy);
         }
         Value::Array(values) => values.iter_mut().for_each(tidy),
         _ => {}
     }
-}
-
-fn is_number(format: &Value) -> bool {
-    let format = format.as_str().unwrap_or_default();
-    ["int", "uint", "float", "double"]
-        .iter()
-        .any(|start| format.starts_with(start))
 }

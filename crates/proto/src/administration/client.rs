@@ -96,11 +96,14 @@ pub struct NewClient {
     /// Whose it is.
     pub tenant: TenantId,
     /// What people call it; 1 to 200 characters.
+    #[schemars(length(min = 1, max = 200))]
     pub name: String,
     /// What it may do; at least one.
+    #[schemars(length(min = 1))]
     pub scopes: Scopes,
     /// The models it may know of and ask; absent: all.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 100), inner(regex(pattern = r"^[!-~]{1,200}$")))]
     pub models: Option<Vec<ModelId>>,
     /// How it says who it is at the token endpoint.
     #[serde(default)]
@@ -114,9 +117,11 @@ pub struct NewClient {
     pub token_endpoint_audience: bool,
     /// Public keys, for [`ClientMethod::PrivateKeyJwt`] and no other.
     #[serde(default)]
+    #[schemars(extend("type" = ["object", "null"]))]
     pub jwks: Option<serde_json::Value>,
     /// When it ends.
     #[serde(default)]
+    #[schemars(range(min = 0, max = 253_402_300_799_i64))]
     pub expires_at: Option<i64>,
 }
 
@@ -126,15 +131,18 @@ pub struct NewClient {
 pub struct ClientPatch {
     /// What people call it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
     pub name: Option<String>,
     /// What it may do; at least one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub scopes: Option<Scopes>,
     /// The models it may know of and ask.
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "removable"
     )]
+    #[schemars(length(min = 1, max = 100), inner(regex(pattern = r"^[!-~]{1,200}$")))]
     pub models: Option<Option<Vec<ModelId>>>,
     /// `false` ends its self-signed bearers; they can be switched on when a client is made alone,
     /// since a secret that is only hashed cannot verify a signature.
@@ -146,6 +154,7 @@ pub struct ClientPatch {
     pub token_endpoint_audience: Option<bool>,
     /// Public keys in place of those it had.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("type" = ["object", "null"]))]
     pub jwks: Option<serde_json::Value>,
     /// Whether it is switched off.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,6 +164,7 @@ pub struct ClientPatch {
         skip_serializing_if = "Option::is_none",
         deserialize_with = "removable"
     )]
+    #[schemars(range(min = 0, max = 253_402_300_799_i64))]
     pub expires_at: Option<Option<i64>>,
 }
 
@@ -163,5 +173,6 @@ pub struct ClientPatch {
 #[serde(default, deny_unknown_fields)]
 pub struct NewClientSecret {
     /// When it ends.
+    #[schemars(range(min = 0, max = 253_402_300_799_i64))]
     pub expires_at: Option<i64>,
 }

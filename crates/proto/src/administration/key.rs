@@ -35,14 +35,18 @@ pub struct NewApiKey {
     /// Whose it is.
     pub tenant: TenantId,
     /// What people call it; 1 to 200 characters.
+    #[schemars(length(min = 1, max = 200))]
     pub name: String,
     /// What it may do; at least one.
+    #[schemars(length(min = 1))]
     pub scopes: Scopes,
     /// The models it may know of and ask; absent: all.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 100), inner(regex(pattern = r"^[!-~]{1,200}$")))]
     pub models: Option<Vec<ModelId>>,
     /// When it ends.
     #[serde(default)]
+    #[schemars(range(min = 0, max = 253_402_300_799_i64))]
     pub expires_at: Option<i64>,
 }
 
@@ -52,15 +56,18 @@ pub struct NewApiKey {
 pub struct ApiKeyPatch {
     /// What people call it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
     pub name: Option<String>,
     /// What it may do; at least one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub scopes: Option<Scopes>,
     /// The models it may know of and ask.
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "removable"
     )]
+    #[schemars(length(min = 1, max = 100), inner(regex(pattern = r"^[!-~]{1,200}$")))]
     pub models: Option<Option<Vec<ModelId>>>,
     /// Whether it is switched off.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,5 +77,6 @@ pub struct ApiKeyPatch {
         skip_serializing_if = "Option::is_none",
         deserialize_with = "removable"
     )]
+    #[schemars(range(min = 0, max = 253_402_300_799_i64))]
     pub expires_at: Option<Option<i64>>,
 }

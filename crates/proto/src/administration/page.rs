@@ -10,6 +10,7 @@ pub struct Page {
     /// What comes after this id; absent: from the beginning.
     pub after: Option<String>,
     /// How many, 1 to 1,000; absent: 100.
+    #[schemars(range(min = 1, max = Page::MAX_LIMIT))]
     pub limit: Option<u32>,
 }
 

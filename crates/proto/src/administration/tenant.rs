@@ -26,11 +26,14 @@ pub struct Tenant {
 #[serde(deny_unknown_fields)]
 pub struct NewTenant {
     /// 1 to 64 of `a-z`, `0-9`, `-`, `_` and `.`.
+    #[schemars(regex(pattern = r"^[a-z0-9._-]{1,64}$"))]
     pub id: TenantId,
     /// What people call it; 1 to 200 characters.
+    #[schemars(length(min = 1, max = 200))]
     pub name: String,
     /// When it ends.
     #[serde(default)]
+    #[schemars(range(min = 0, max = 253_402_300_799_i64))]
     pub expires_at: Option<i64>,
 }
 
@@ -40,6 +43,7 @@ pub struct NewTenant {
 pub struct TenantPatch {
     /// What people call it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
     pub name: Option<String>,
     /// Whether it is switched off.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,5 +53,6 @@ pub struct TenantPatch {
         skip_serializing_if = "Option::is_none",
         deserialize_with = "removable"
     )]
+    #[schemars(range(min = 0, max = 253_402_300_799_i64))]
     pub expires_at: Option<Option<i64>>,
 }

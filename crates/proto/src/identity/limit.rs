@@ -26,6 +26,7 @@ pub struct LimitTarget {
     pub subject: Option<String>,
     /// One model; absent: all together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[!-~]{1,200}$"))]
     pub model: Option<ModelId>,
 }
 

@@ -39,10 +39,13 @@ pub struct Canary {
 #[serde(default, deny_unknown_fields)]
 pub struct Guard {
     /// How much larger the share of requests that fail may be, above 0, at most 1.
+    #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
     pub max_error_increase: f64,
     /// How many times as long the first token may take, as the 99th percentile; 1 to 1,000.
+    #[schemars(range(min = 1, max = 1000))]
     pub max_first_token_ratio: f64,
     /// How many requests of either version must be over before they are compared; 10 to 1,000,000.
+    #[schemars(range(min = 10, max = 1_000_000))]
     pub min_requests: u32,
 }
 

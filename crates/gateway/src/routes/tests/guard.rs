@@ -4,38 +4,68 @@ use super::*;
 use crate::identity::fake::{
     AUTH_FAILS, AUTH_HANGS, AUTH_IS_DOWN, AUTH_PANICS, FakeAuth, NO_SCOPES, claims, token,
 };
+use crate::openapi;
 use fathom_proto::identity::Scope;
 use secrecy::ExposeSecret;
 
-/// What a guarded route answers to who sends `bearer`, for every method that it takes.
-async fn answers(gateway: &crate::Gateway, path: &str, bearer: Option<&str>) -> Vec<Answer> {
+/// What a guarded route answers to who sends `bearer`, for every method that it has.
+async fn answers(
+    gateway: &crate::Gateway,
+    (path, methods, _): &Guarded,
+    bearer: Option<&str>,
+) -> Vec<Answer> {
     let path = path.replace(['{', '}'], "");
-    let methods = [
-        Method::GET,
-        Method::POST,
-        Method::PUT,
-        Method::PATCH,
-        Method::DELETE,
-    ];
     let mut answers = Vec::new();
     for method in methods {
-        let ask = request(method, &path, bearer, "{}");
-        let answer = send(routes(gateway.clone()), ask).await;
-        if answer.status != StatusCode::METHOD_NOT_ALLOWED {
-            answers.push(answer);
-        }
+        let ask = request(method.clone(), &path, bearer, "{}");
+        answers.push(send(routes(gateway.clone()), ask).await);
     }
     assert!(!answers.is_empty(), "{path}");
     answers
 }
 
-fn guarded() -> impl Iterator<Item = (&'static str, Scope)> {
-    table()
+/// A path with its methods and the scope that callers need.
+type Guarded = (String, Vec<Method>, Scope);
+
+/// Every guarded route, as clients are told of it.
+fn guarded() -> Vec<Guarded> {
+    let document: Value = serde_json::from_str(openapi()).unwrap();
+    let mut guarded = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let item = item.as_object().unwrap();
+        let scopes: Vec<_> = item
+            .values()
+            .filter_map(|operation| operation["security"][0]["bearer"][0].as_str())
+            .collect();
+        let mut all = Scope::ALL.into_iter();
+        let Some(scope) = all.find(|scope| scopes.contains(&scope.as_str())) else {
+            continue;
+        };
+        assert_eq!(scopes.len(), item.len(), "{path}: some methods are open");
+        let methods = item.keys().map(|method| method.to_uppercase().parse());
+        guarded.push((
+            path.clone(),
+            methods.collect::<Result<_, _>>().unwrap(),
+            scope,
+        ));
+    }
+    guarded
+}
+
+/// SEC-24: what clients are told of who may call a route is what guards it.
+#[test]
+fn the_document_and_the_table_agree_on_who_may_call() {
+    let told = guarded().into_iter();
+    let told: Vec<_> = told
+        .map(|(path, _, scope)| (path, Policy::Scope(scope)))
+        .collect();
+    let guards: Vec<_> = table()
         .into_iter()
-        .filter_map(|(path, policy, _)| match policy {
-            Policy::Scope(scope) => Some((path, scope)),
-            Policy::OwnCredentials | Policy::Public => None,
-        })
+        .filter(|(_, policy, _)| matches!(policy, Policy::Scope(_)))
+        .map(|(path, policy, _)| (path.to_owned(), policy))
+        .collect();
+    assert!(!guards.is_empty());
+    assert_eq!(told, guards);
 }
 
 /// SEC-24: every route that wants a scope refuses who has it not, and who cannot be shown to.
@@ -47,8 +77,9 @@ async fn every_guarded_route_refuses_whoever_may_not_call_it() {
     (expired.iat, expired.exp) = (1, 2);
     let expired = token("a", &expired);
     let forged = token("another key", &claims("1"));
-    for (path, scope) in guarded() {
-        let others: Vec<_> = Scope::ALL.into_iter().filter(|it| *it != scope).collect();
+    for route in guarded() {
+        let (path, _, scope) = &route;
+        let others: Vec<_> = Scope::ALL.into_iter().filter(|it| it != scope).collect();
         let lacking = format!("everything but {}", scope.as_str());
         auth.key(&lacking, &lacking, &others);
         for (bearer, status, challenge) in [
@@ -79,7 +110,7 @@ async fn every_guarded_route_refuses_whoever_may_not_call_it() {
             (Some(AUTH_HANGS), 503, None),
             (Some(AUTH_PANICS), 500, None),
         ] {
-            for answer in answers(&gateway, path, bearer).await {
+            for answer in answers(&gateway, &route, bearer).await {
                 let what = format!("{path} with {bearer:?}: {}", answer.body);
                 assert_eq!(answer.status.as_u16(), status, "{what}");
                 let sent = answer.headers.get("www-authenticate");
