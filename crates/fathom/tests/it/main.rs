@@ -21,6 +21,7 @@ mod inspect;
 mod model_versions;
 mod models;
 mod oauth_clients;
+mod openapi;
 mod process;
 mod restart;
 mod secrecy;
