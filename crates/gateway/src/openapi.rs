@@ -25,6 +25,7 @@ pub use describe::{Described, Failure, Input, Output};
 pub use methods::Methods;
 pub use operation::{Answer, Content, ErrorForm, Operation, SchemaOf};
 
+use self::failures::Failures;
 use self::schemas::Schemas;
 use crate::policy::Policy;
 use crate::routes::{Route, table};
@@ -49,6 +50,7 @@ before it, or the server's own edge for a request that is no HTTP, answers by it
 /// The document of a table of routes.
 pub fn document(table: &[Route]) -> Value {
     let mut schemas = Schemas::new();
+    let mut failures = Failures::default();
     let mut paths = Map::new();
     let mut tags = Vec::new();
     for (path, policy, methods) in table {
@@ -61,12 +63,12 @@ pub fn document(table: &[Route]) -> Value {
             let method = operation.method.as_str().to_ascii_lowercase();
             item.insert(
                 method,
-                describe_operation(path, *policy, operation, &mut schemas),
+                describe_operation(path, *policy, operation, &mut schemas, &mut failures),
             );
         }
         paths.insert((*path).to_owned(), item.into());
     }
-    let responses = failures::components(&mut schemas);
+    let responses = failures.components(&mut schemas);
     let mut document = json!({
         "openapi": "3.1.0",
         "info": {
@@ -94,6 +96,7 @@ fn describe_operation(
     policy: Policy,
     operation: &Operation,
     schemas: &mut Schemas,
+    failures: &mut Failures,
 ) -> Value {
     let mut described = Map::new();
     let mut set = |name: &str, value: Value| described.insert(name.to_owned(), value);
@@ -120,7 +123,7 @@ fn describe_operation(
         responses.insert(answer.status.to_string(), answer.describe(schemas));
     }
     for status in failures::statuses(policy, operation) {
-        let reference = failures::reference(operation.form_at(path), status);
+        let reference = failures.reference(operation.form_at(path), status);
         responses.insert(status.to_string(), reference);
     }
     set("responses", responses.into());

@@ -15,7 +15,11 @@ const LIMIT: Duration = Duration::from_secs(300);
 fn program(name: &str) -> PathBuf {
     let python = test_path("FATHOM_TEST_PYTHON");
     let program = python.parent().unwrap().join(name);
-    assert!(program.exists(), "no {}: run `make test`", program.display());
+    assert!(
+        program.exists(),
+        "no {}: run `make test`",
+        program.display()
+    );
     program
 }
 
@@ -25,7 +29,10 @@ fn the_command_prints_the_reviewed_document() {
     assert!(output.status.success());
     let reviewed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
     let reviewed = std::fs::read_to_string(reviewed).unwrap();
-    assert!(String::from_utf8(output.stdout).unwrap() == reviewed, "run `make openapi`");
+    assert!(
+        String::from_utf8(output.stdout).unwrap() == reviewed,
+        "run `make openapi`"
+    );
 }
 
 /// The document is OpenAPI 3.1, by the schema of the specification itself.
@@ -57,13 +64,28 @@ async fn no_answer_to_a_stranger_is_undeclared() {
 async fn schemathesis(server: &Server, arguments: &[&str]) -> Output {
     let settings = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schemathesis");
     let mut command = Command::new(program("schemathesis"));
-    command.arg("--config-file").arg(settings.join("schemathesis.toml"));
-    command.arg("run").arg(format!("{}/openapi.json", server.base_url()));
-    command.args(["--seed", SEED, "--generation-database", "none", "--no-color"]);
+    command
+        .arg("--config-file")
+        .arg(settings.join("schemathesis.toml"));
+    command
+        .arg("run")
+        .arg(format!("{}/openapi.json", server.base_url()));
+    command.args([
+        "--seed",
+        SEED,
+        "--generation-database",
+        "none",
+        "--no-color",
+    ]);
     command.args(arguments);
     command.current_dir(server.home.path());
-    command.env("PYTHONPATH", &settings).env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+        .env("PYTHONPATH", &settings)
+        .env("PYTHONDONTWRITEBYTECODE", "1");
     command.env("SCHEMATHESIS_HOOKS", "hooks");
+    let own = server.demo("FATHOM_ADMIN_KEY");
+    let own = own.split('-').nth(1).unwrap();
+    command.env("FATHOM_TEST_OWN_KEY", own);
     run(command, LIMIT).await
 }
 

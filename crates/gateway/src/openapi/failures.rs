@@ -26,21 +26,24 @@ pub fn statuses(policy: Policy, operation: &Operation) -> BTreeSet<u16> {
     statuses
 }
 
-/// A reference to one of [`components`].
-pub fn reference(form: ErrorForm, status: u16) -> Value {
-    json!({ "$ref": format!("#/components/responses/{}", name(form, status)) })
-}
+/// Those that a document refers to.
+#[derive(Default)]
+pub struct Failures(BTreeSet<(ErrorForm, u16)>);
 
-/// Every form with every status of the table of errors.
-pub fn components(schemas: &mut Schemas) -> Value {
-    let statuses: BTreeSet<_> = ErrorCode::ALL.map(|code| code.row().http).into();
-    let mut components = Map::new();
-    for form in [ErrorForm::Common, ErrorForm::Problem, ErrorForm::OAuth] {
-        for &status in &statuses {
-            components.insert(name(form, status), component(form, status, schemas));
-        }
+impl Failures {
+    /// A reference to one of them.
+    pub fn reference(&mut self, form: ErrorForm, status: u16) -> Value {
+        self.0.insert((form, status));
+        json!({ "$ref": format!("#/components/responses/{}", name(form, status)) })
     }
-    components.into()
+
+    /// All of them.
+    pub fn components(self, schemas: &mut Schemas) -> Value {
+        let all = self.0.into_iter();
+        all.map(|(form, status)| (name(form, status), component(form, status, schemas)))
+            .collect::<Map<_, _>>()
+            .into()
+    }
 }
 
 fn name(form: ErrorForm, status: u16) -> String {

@@ -77,7 +77,7 @@ impl Methods {
         self.last(Operation::answers_events::<T>)
     }
 
-    /// It answers 200 with what is not JSON.
+    /// It answers 200 with what has no type here.
     pub fn answers_media(self, media: &'static str) -> Self {
         self.last(|operation| operation.answers_media(media))
     }

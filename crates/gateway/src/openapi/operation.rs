@@ -62,8 +62,8 @@ pub enum Content {
     Json(SchemaOf),
     /// Server-sent events, each with JSON of a type.
     Events(SchemaOf),
-    /// Text that is not described any further.
-    Text,
+    /// An object or a text that is not described any further.
+    Other,
 }
 
 impl Operation {
@@ -104,9 +104,9 @@ impl Operation {
             .push(("text/event-stream", Content::Events(schema)));
     }
 
-    /// It answers 200 with what is not JSON.
+    /// It answers 200 with what has no type here.
     pub fn answers_media(&mut self, media: &'static str) {
-        self.ok().content.push((media, Content::Text));
+        self.ok().content.push((media, Content::Other));
     }
 
     /// The form of its errors under a path.
@@ -158,7 +158,10 @@ impl Answer {
                     "schema": {"type": "string"},
                     "x-event-schema": schemas.written(*schema),
                 }),
-                Content::Text => json!({ "schema": {"type": "string"} }),
+                Content::Other if media.ends_with("json") => {
+                    json!({ "schema": {"type": "object"} })
+                }
+                Content::Other => json!({ "schema": {"type": "string"} }),
             };
             ((*media).to_owned(), content)
         });

@@ -63,6 +63,7 @@ impl Schemas {
                 .is_some_and(|all| all.contains(&json!(name)));
             let members = schema.as_object_mut();
             let description = members.and_then(|members| members.shift_remove("description"));
+            tidy(&mut schema);
             let mut parameter = json!({"name": name, "in": "query", "required": required});
             if let Some(description) = description {
                 parameter["description"] = description;
@@ -149,6 +150,16 @@ fn tidy(schema: &mut Value) {
                 let text = description.replace("[`", "`").replace("`]", "`");
                 *description = text.replace('\n', " ");
             }
+            // What is absent is not `null`, and a default that is out of bounds is refused.
+            let least = members.get("minimum").and_then(Value::as_f64);
+            let too_small = |value: &Value| {
+                value
+                    .as_f64()
+                    .zip(least)
+                    .is_some_and(|(value, least)| value < least)
+            };
+            members
+                .retain(|name, value| name != "default" || !(value.is_null() || too_small(value)));
             // What Rust's unsigned numbers can be is a format nowhere else.
             let largest = match members.get("format").and_then(Value::as_str) {
                 Some("uint32") => Some(u64::from(u32::MAX)),

@@ -77,11 +77,13 @@ fn every_reference_leads_somewhere() {
         let found = document.pointer(reference.strip_prefix('#').unwrap());
         assert!(found.is_some(), "{reference}");
     }
-    let schemas = document["components"]["schemas"].as_object().unwrap();
-    for name in schemas.keys() {
-        let reference = format!("#/components/schemas/{name}");
-        assert!(references.contains(&reference), "{name} is not used");
-        assert!(!name.ends_with(|c: char| c.is_ascii_digit()), "{name}");
+    for kind in ["schemas", "responses"] {
+        for name in document["components"][kind].as_object().unwrap().keys() {
+            let reference = format!("#/components/{kind}/{name}");
+            assert!(references.contains(&reference), "{name} is not used");
+            let numbered = name.ends_with(|c: char| c.is_ascii_digit());
+            assert_eq!(numbered, kind == "responses", "{name}");
+        }
     }
 }
 
