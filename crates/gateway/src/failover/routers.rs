@@ -1,4 +1,6 @@
-//! The routers that one name stands for, and which of them answer.
+//! The routers that one name stands for, and which of them answer. The balancer that tonic offers
+//! takes whoever has least to do, which is whoever is dead: its connections are made when they are
+//! used.
 
 use std::collections::BTreeSet;
 use std::io;
