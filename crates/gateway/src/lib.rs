@@ -47,7 +47,7 @@ mod routes;
 pub mod watch;
 
 pub use config::Config;
-pub use failover::Failover;
+pub use failover::{Discovery, Failover, Router};
 pub use identity::Identities;
 pub use routes::routes;
 

@@ -24,6 +24,7 @@ mod operator;
 mod overload;
 mod processes;
 mod records;
+mod replicas;
 mod requests;
 mod retries;
 mod revocation;
