@@ -16,6 +16,7 @@
 //! - [`event_stream`]: a generation as server-sent events
 //! - [`record`]: the id of a request, its log line and its metrics
 //! - [`error`]: errors as HTTP answers
+//! - [`fuzz`]: where bytes of callers are first read, for fuzzers
 //! - [`watch`]: whether the services behind can be reached
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub mod config;
 mod error;
 mod event_stream;
 mod failover;
+pub mod fuzz;
 mod generation;
 pub mod identity;
 mod json;
