@@ -5,7 +5,7 @@ use std::io;
 
 use axum::Router;
 use fathom_kit::net::{Endpoint, ListenAddress, Listener};
-use fathom_kit::server::{Limits, serve};
+use fathom_kit::server::{Edge, Limits, serve};
 use fathom_kit::{admin, shutdown::Shutdown};
 
 use crate::process::Process;
@@ -49,19 +49,30 @@ impl Ports {
     ///
     /// # Errors
     /// The system's, when a socket is gone.
-    pub fn serve(self, routes: Router, limits: Limits, process: &Process) -> io::Result<Role> {
-        let role = Role {
+    pub fn serve(
+        self,
+        routes: Router,
+        edge: impl Into<Edge>,
+        process: &Process,
+    ) -> io::Result<Role> {
+        let edge = edge.into();
+        let mut role = Role {
             endpoint: self.service.endpoint()?,
             admin: self.admin.endpoint()?,
         };
+        if let Some(tls) = &edge.tls {
+            role.endpoint = role.endpoint.with_tls();
+            let current = tls.clone().keep_current(process.shutdown.clone());
+            process.shutdown.spawn(current);
+        }
         let admin = admin::routes(process.readiness.clone(), process.metrics.clone());
-        spawn(self.service, routes, limits, &process.shutdown);
+        spawn(self.service, routes, edge, &process.shutdown);
         spawn(self.admin, admin, Limits::default(), &process.admin);
         Ok(role)
     }
 }
 
 /// Serves `routes` until `shutdown` drains.
-pub fn spawn(listener: Listener, routes: Router, limits: Limits, shutdown: &Shutdown) {
-    shutdown.spawn(serve(listener, routes, limits, shutdown.clone()));
+pub fn spawn(listener: Listener, routes: Router, edge: impl Into<Edge>, shutdown: &Shutdown) {
+    shutdown.spawn(serve(listener, routes, edge.into(), shutdown.clone()));
 }

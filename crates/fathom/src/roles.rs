@@ -37,7 +37,7 @@ pub async fn run(
             process.stopped().await;
             process.shutdown.drain().await;
         }
-        () = process.stopped() => {
+        () = process.told_to_stop() => {
             process.shutdown.drain().await;
             // Draining is what the starting role watches; what it has begun ends with it.
             let _ = timeout(INTERRUPTION, start).await;

@@ -18,6 +18,7 @@ use crate::process::Process;
 /// Whatever keeps it from starting.
 pub async fn gateway(config: &Config, process: &Process) -> anyhow::Result<Role> {
     let ports = Ports::bind(&config.gateway.listen, &config.gateway.admin_listen)?;
+    let edge = config.gateway.edge()?;
     let auth = config.gateway.auth.channel().map_err(anyhow::Error::msg)?;
     let router = config
         .gateway
@@ -45,5 +46,5 @@ pub async fn gateway(config: &Config, process: &Process) -> anyhow::Result<Role>
     };
     let watch = watch::dependencies(gateway.clone(), process.readiness.clone());
     process.shutdown.spawn(watch);
-    Ok(ports.serve(routes(gateway), config.gateway.limits, process)?)
+    Ok(ports.serve(routes(gateway), edge, process)?)
 }
