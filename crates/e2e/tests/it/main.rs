@@ -15,6 +15,7 @@ mod breaker;
 mod cancellation;
 mod credentials;
 mod drain;
+mod edge;
 mod errors;
 mod faults;
 mod feedback;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Version};
+use axum::http::{HeaderValue, Request, StatusCode, Version, header};
 use axum::response::Response;
 use hyper::body::{Body as _, Incoming};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -152,11 +152,26 @@ impl Server {
             let limit = self.edge.limits.body_timeout;
             Body::new(RequestBody::new(body, limit, in_flight.activity()))
         };
+        let http2 = parts.version == Version::HTTP_2;
         let routes = self.routes.clone();
         let answered = routes.oneshot(Request::from_parts(parts, body)).await;
-        let response = answered.unwrap_or_else(|never| match never {});
+        let mut response = answered.unwrap_or_else(|never| match never {});
+        if !http2 && is_refused_body(response.status()) {
+            // hyper closes only after it has said that the connection goes on.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         Ok(response.map(|body| Body::new(Answer::new(body, in_flight))))
     }
+}
+
+/// Whether the answer says that a body is not wanted, so that its rest must not be read as the
+/// next request.
+fn is_refused_body(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE
+    )
 }
 
 /// How the time of a connection without its own end is over.

@@ -130,10 +130,12 @@ async fn edge_11_old_tls_and_no_tls_are_refused() {
     nameless.enable_sni = false;
     shake(&server, nameless, "localhost").await.unwrap();
 
-    // A hello of TLS 1.1 (RFC 4346): one cipher suite, no compression, no extensions.
+    // A hello of TLS 1.1 (RFC 4346): one cipher suite, no compression, and the extensions that
+    // tell a curve and a signature.
     let mut hello = vec![3, 2];
     hello.extend([7; 32]);
     hello.extend([0, 0, 2, 0xc0, 0x13, 1, 0]);
+    hello.extend([0, 22, 0, 13, 0, 4, 0, 2, 4, 3, 0, 10, 0, 4, 0, 2, 0, 29, 0, 11, 0, 2, 1, 0]);
     let mut handshake = vec![1, 0, 0, u8::try_from(hello.len()).unwrap()];
     handshake.extend(hello);
     let mut record = vec![22, 3, 1, 0, u8::try_from(handshake.len()).unwrap()];
