@@ -30,6 +30,7 @@ mod retries;
 mod revocation;
 mod rolling;
 mod rotation;
+mod starting;
 mod statements;
 mod swap;
 mod websocket;
