@@ -10,10 +10,13 @@ use fathom_kit::{admin, shutdown::Shutdown};
 
 use crate::process::Process;
 
-/// Open and not served yet.
+/// The condition of readiness that a role has begun to serve.
+const STARTED: &str = "started";
+
+/// Open; the service is not served yet, the admin port is.
 pub struct Ports {
     service: Listener,
-    admin: Listener,
+    admin: Endpoint,
 }
 
 /// A role that serves.
@@ -26,15 +29,25 @@ pub struct Role {
 }
 
 impl Ports {
-    /// Opens both ports.
+    /// Opens both ports, and serves the admin routes, which say that the role is not ready yet.
+    /// They are served until after the role has drained.
     ///
     /// # Errors
     /// The system's, with the address.
-    pub fn bind(service: &ListenAddress, admin: &ListenAddress) -> io::Result<Self> {
-        Ok(Self {
-            service: service.bind()?,
-            admin: admin.bind()?,
-        })
+    pub fn bind(
+        service: &ListenAddress,
+        admin: &ListenAddress,
+        process: &Process,
+    ) -> io::Result<Self> {
+        let (service, admin) = (service.bind()?, admin.bind()?);
+        let ports = Self {
+            service,
+            admin: admin.endpoint()?,
+        };
+        process.readiness.set(STARTED, false);
+        let routes = admin::routes(process.readiness.clone(), process.metrics.clone());
+        spawn(admin, routes, Limits::default(), &process.admin);
+        Ok(ports)
     }
 
     /// What clients of the role call.
@@ -45,7 +58,7 @@ impl Ports {
         self.service.endpoint()
     }
 
-    /// Serves the role's routes, and the admin routes until after the role has drained.
+    /// Serves the role's routes.
     ///
     /// # Errors
     /// The system's, when a socket is gone.
@@ -58,16 +71,15 @@ impl Ports {
         let edge = edge.into();
         let mut role = Role {
             endpoint: self.service.endpoint()?,
-            admin: self.admin.endpoint()?,
+            admin: self.admin,
         };
         if let Some(tls) = &edge.tls {
             role.endpoint = role.endpoint.with_tls();
             let current = tls.clone().keep_current(process.shutdown.clone());
             process.shutdown.spawn(current);
         }
-        let admin = admin::routes(process.readiness.clone(), process.metrics.clone());
         spawn(self.service, routes, edge, &process.shutdown);
-        spawn(self.admin, admin, Limits::default(), &process.admin);
+        process.readiness.set(STARTED, true);
         Ok(role)
     }
 }

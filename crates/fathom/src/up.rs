@@ -77,7 +77,7 @@ impl Up {
         create_folder(&config.home)
             .with_context(|| format!("cannot make the folder {}", config.home.display()))?;
         let lock = lock(&config.home)?;
-        let ports = Ports::bind(&config.gateway.listen, &config.gateway.admin_listen)?;
+        let ports = Ports::bind(&config.gateway.listen, &config.gateway.admin_listen, process)?;
         let edge = config.gateway.edge()?;
         let defaults = fathom_auth::Config::default();
         if config.auth.public_url == defaults.public_url {
@@ -93,7 +93,7 @@ impl Up {
             config.auth.issuer.clone_from(&config.auth.public_url);
         }
         let core = process.stage();
-        let auth = open_auth(&config.auth).await?;
+        let auth = open_auth(&config.auth, &core).await?;
         let router = open_router(&config.router, &core).await?;
         served::check_registered(&config.worker.engines, &router).await?;
         let (local, in_process): (Vec<_>, Vec<_>) = config
