@@ -275,7 +275,7 @@ async fn over_grpc(mut config: Config, gateways: usize, home: TempDir) -> anyhow
     }
     let first = serving.first().context("there must be a gateway")?;
     // The same database as the role's: what is made here, the role sees.
-    let auth = roles::open_auth(&config.auth).await?;
+    let auth = roles::open_auth(&config.auth, &auth_process).await?;
     let demo = ensure_demo(&auth, &home.path().join("demo.env")).await?;
     Ok(Cluster {
         base_url: first.endpoint.to_string(),

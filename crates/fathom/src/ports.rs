@@ -5,15 +5,18 @@ use std::io;
 
 use axum::Router;
 use fathom_kit::net::{Endpoint, ListenAddress, Listener};
-use fathom_kit::server::{Limits, serve};
+use fathom_kit::server::{Edge, Limits, serve};
 use fathom_kit::{admin, shutdown::Shutdown};
 
 use crate::process::Process;
 
-/// Open and not served yet.
+/// The condition of readiness that a role has begun to serve.
+const STARTED: &str = "started";
+
+/// Open; the service is not served yet, the admin port is.
 pub struct Ports {
     service: Listener,
-    admin: Listener,
+    admin: Endpoint,
 }
 
 /// A role that serves.
@@ -26,15 +29,25 @@ pub struct Role {
 }
 
 impl Ports {
-    /// Opens both ports.
+    /// Opens both ports, and serves the admin routes, which say that the role is not ready yet.
+    /// They are served until after the role has drained.
     ///
     /// # Errors
     /// The system's, with the address.
-    pub fn bind(service: &ListenAddress, admin: &ListenAddress) -> io::Result<Self> {
-        Ok(Self {
-            service: service.bind()?,
-            admin: admin.bind()?,
-        })
+    pub fn bind(
+        service: &ListenAddress,
+        admin: &ListenAddress,
+        process: &Process,
+    ) -> io::Result<Self> {
+        let (service, admin) = (service.bind()?, admin.bind()?);
+        let ports = Self {
+            service,
+            admin: admin.endpoint()?,
+        };
+        process.readiness.set(STARTED, false);
+        let routes = admin::routes(process.readiness.clone(), process.metrics.clone());
+        spawn(admin, routes, Limits::default(), &process.admin);
+        Ok(ports)
     }
 
     /// What clients of the role call.
@@ -45,23 +58,33 @@ impl Ports {
         self.service.endpoint()
     }
 
-    /// Serves the role's routes, and the admin routes until after the role has drained.
+    /// Serves the role's routes.
     ///
     /// # Errors
     /// The system's, when a socket is gone.
-    pub fn serve(self, routes: Router, limits: Limits, process: &Process) -> io::Result<Role> {
-        let role = Role {
+    pub fn serve(
+        self,
+        routes: Router,
+        edge: impl Into<Edge>,
+        process: &Process,
+    ) -> io::Result<Role> {
+        let edge = edge.into();
+        let mut role = Role {
             endpoint: self.service.endpoint()?,
-            admin: self.admin.endpoint()?,
+            admin: self.admin,
         };
-        let admin = admin::routes(process.readiness.clone(), process.metrics.clone());
-        spawn(self.service, routes, limits, &process.shutdown);
-        spawn(self.admin, admin, Limits::default(), &process.admin);
+        if let Some(tls) = &edge.tls {
+            role.endpoint = role.endpoint.with_tls();
+            let current = tls.clone().keep_current(process.shutdown.clone());
+            process.shutdown.spawn(current);
+        }
+        spawn(self.service, routes, edge, &process.shutdown);
+        process.readiness.set(STARTED, true);
         Ok(role)
     }
 }
 
 /// Serves `routes` until `shutdown` drains.
-pub fn spawn(listener: Listener, routes: Router, limits: Limits, shutdown: &Shutdown) {
-    shutdown.spawn(serve(listener, routes, limits, shutdown.clone()));
+pub fn spawn(listener: Listener, routes: Router, edge: impl Into<Edge>, shutdown: &Shutdown) {
+    shutdown.spawn(serve(listener, routes, edge.into(), shutdown.clone()));
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use fathom_kit::net::{Endpoint, ListenAddress};
-use fathom_kit::server::Limits;
+use fathom_kit::server::{Edge, Limits, Tls, TlsConfig, TlsError, TrustedProxies};
 use fathom_proto::grpc::MAX_MESSAGE_BYTES;
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +47,13 @@ pub struct Config {
     /// `max_tokens` of a chat request that names none, so that a model that rambles ends; upstreams
     /// have their own.
     pub default_max_tokens: u32,
-    /// What one connection may cost.
+    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` count: networks of proxies. One too many can
+    /// say of any request that it comes from anywhere.
+    pub trusted_proxies: TrustedProxies,
+    /// TLS on the public port; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsConfig>,
+    /// What one peer may cost.
     pub limits: Limits,
     /// The WebSocket endpoint.
     pub websocket: WebSocket,
@@ -74,7 +80,21 @@ impl Config {
         if self.default_max_tokens == 0 {
             return Err("`gateway.default_max_tokens` is 0; it must be at least 1".to_owned());
         }
-        Ok(())
+        self.limits.validate("gateway.limits")
+    }
+}
+
+impl Config {
+    /// How public ports take their connections.
+    ///
+    /// # Errors
+    /// What is wrong with the files of [`Self::tls`].
+    pub fn edge(&self) -> Result<Edge, TlsError> {
+        Ok(Edge {
+            limits: self.limits,
+            tls: self.tls.as_ref().map(Tls::load).transpose()?,
+            trusted_proxies: self.trusted_proxies.clone(),
+        })
     }
 }
 
@@ -93,6 +113,8 @@ impl Default for Config {
             identity_cache_entries: 50_000,
             default_temperature: 0.7,
             default_max_tokens: 4096,
+            trusted_proxies: TrustedProxies::default(),
+            tls: None,
             limits: Limits::default(),
             websocket: WebSocket::default(),
         }

@@ -3,6 +3,7 @@
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
+use fathom_kit::server::BodyStalled;
 use fathom_proto::ErrorCode;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
@@ -114,11 +115,21 @@ fn content_type(headers: &HeaderMap) -> &str {
     value.split(';').next().unwrap_or_default().trim()
 }
 
+/// The answer to a body of too many bytes.
+pub fn too_large() -> ApiError {
+    ApiError::new(
+        ErrorCode::PayloadTooLarge,
+        "the body is larger than this server accepts; send a smaller one",
+    )
+}
+
 fn unreadable(rejection: BytesRejection) -> ApiError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        too_large()
+    } else if BodyStalled::is_cause_of(&rejection) {
         ApiError::new(
-            ErrorCode::PayloadTooLarge,
-            "the body is larger than this server accepts; send a smaller one",
+            ErrorCode::RequestTimeout,
+            "the body did not come in time; send it again, faster",
         )
     } else {
         ApiError::new(

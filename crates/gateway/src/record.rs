@@ -37,8 +37,9 @@ const SWITCHING_PROTOCOLS: u16 = 101;
 /// with the answer's body.
 pub async fn layer(mut request: Request, next: Next) -> Response {
     let route = route(&request);
-    let peer = request.extensions().get::<Peer>().and_then(|peer| peer.0);
-    let record = Record::begin(route, peer.map(|peer| peer.ip().to_string()));
+    let peer = request.extensions().get::<Peer>();
+    let address = peer.and_then(|peer| peer.address);
+    let record = Record::begin(route, address.map(|address| address.to_string()));
     request.extensions_mut().insert(record.clone());
     let mut ending = Ending {
         record,

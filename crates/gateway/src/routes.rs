@@ -10,16 +10,18 @@ mod oauth;
 mod stream;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use fathom_proto::ErrorCode;
 use fathom_proto::identity::Scope;
+use http_body::Body as _;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::Gateway;
 use crate::error::ApiError;
+use crate::json;
 use crate::policy::Policy;
 use crate::record;
 
@@ -66,10 +68,20 @@ fn layered(table: Vec<Route>, gateway: Gateway) -> Router {
         // A bug in one request ends that request alone.
         .layer(CatchPanicLayer::custom(|_| panicked()))
         .layer(DefaultBodyLimit::max(max_body_bytes))
+        .layer(from_fn_with_state(max_body_bytes, declared_length))
         .layer(from_fn(admin::problem::layer))
         // Outermost, so that every answer has an id and leaves one log line.
         .layer(from_fn(record::layer))
         .with_state(gateway)
+}
+
+/// Refuses a body that says itself that it is too large, before any of it is read.
+async fn declared_length(State(most): State<usize>, request: Request, next: Next) -> Response {
+    // hyper takes no request with another kind of length, nor with two of them.
+    if request.body().size_hint().lower() > most as u64 {
+        return json::too_large().into_response();
+    }
+    next.run(request).await
 }
 
 async fn not_found() -> ApiError {

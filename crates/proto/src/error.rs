@@ -143,6 +143,8 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// What was to be changed is not as the caller takes it to be.
     Conflict,
+    /// The body did not come in time.
+    RequestTimeout,
     /// The body is larger than allowed.
     PayloadTooLarge,
     /// The body's content type is not one we read.
@@ -182,7 +184,7 @@ pub struct ErrorRow {
 
 impl ErrorCode {
     /// Every code, in the order of the table.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::InvalidRequest,
         Self::ContextLengthExceeded,
         Self::Unauthenticated,
@@ -191,6 +193,7 @@ impl ErrorCode {
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Conflict,
+        Self::RequestTimeout,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
         Self::RateLimited,
@@ -263,6 +266,13 @@ impl ErrorCode {
                 false,
             ),
             Self::Conflict => row("conflict", REQUEST, Grpc::Aborted, 409, false),
+            Self::RequestTimeout => row(
+                "request_timeout",
+                REQUEST,
+                Grpc::DeadlineExceeded,
+                408,
+                true,
+            ),
             Self::PayloadTooLarge => {
                 row("payload_too_large", REQUEST, Grpc::OutOfRange, 413, false)
             }

@@ -47,6 +47,7 @@ impl Outcome {
                 | ErrorCode::NotFound
                 | ErrorCode::Conflict
                 | ErrorCode::MethodNotAllowed
+                | ErrorCode::RequestTimeout
                 | ErrorCode::PayloadTooLarge
                 | ErrorCode::UnsupportedMediaType
                 | ErrorCode::Cancelled => Verdict::Nothing,

@@ -20,7 +20,8 @@ use crate::process::Process;
 /// # Errors
 /// Whatever keeps it from starting.
 pub async fn gateway(config: &Config, process: &Process) -> anyhow::Result<Role> {
-    let ports = Ports::bind(&config.gateway.listen, &config.gateway.admin_listen)?;
+    let ports = Ports::bind(&config.gateway.listen, &config.gateway.admin_listen, process)?;
+    let edge = config.gateway.edge()?;
     let auth = config.gateway.auth.channel().map_err(anyhow::Error::msg)?;
     let routers = Failover::new(config.gateway.router.clone(), Arc::new(Network));
     let routers = Arc::new(routers.map_err(anyhow::Error::msg)?);
@@ -46,7 +47,7 @@ pub async fn gateway(config: &Config, process: &Process) -> anyhow::Result<Role>
     };
     let watch = watch::dependencies(gateway.clone(), process.readiness.clone());
     process.shutdown.spawn(watch);
-    Ok(ports.serve(routes(gateway), config.gateway.limits, process)?)
+    Ok(ports.serve(routes(gateway), edge, process)?)
 }
 
 /// Routers of other processes: by DNS and over gRPC.

@@ -2,6 +2,7 @@
 
 mod admin;
 mod answers;
+mod bodies;
 mod broken_streams;
 mod embeddings;
 mod fakes;
