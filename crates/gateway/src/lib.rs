@@ -14,6 +14,7 @@
 //! - [`answer`]: what is generated, in the words of the public API
 //! - [`json`]: reads a JSON body, and says where it is wrong
 //! - [`event_stream`]: a generation as server-sent events
+//! - [`origin`]: which pages of the web may speak to this server
 //! - [`record`]: the id of a request, its log line and its metrics
 //! - [`error`]: errors as HTTP answers
 //! - [`watch`]: whether the services behind can be reached
@@ -40,6 +41,7 @@ pub mod identity;
 mod json;
 mod lifetime;
 pub mod metrics;
+pub mod origin;
 mod policy;
 mod record;
 mod request;

@@ -149,6 +149,8 @@ pub enum ErrorCode {
     UnsupportedMediaType,
     /// The identity sends faster than its limit.
     RateLimited,
+    /// As many requests as allowed run on this WebSocket.
+    WebSocketStreamLimit,
     /// The caller went away.
     Cancelled,
     /// A bug or a broken part of ours.
@@ -182,7 +184,7 @@ pub struct ErrorRow {
 
 impl ErrorCode {
     /// Every code, in the order of the table.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::InvalidRequest,
         Self::ContextLengthExceeded,
         Self::Unauthenticated,
@@ -194,6 +196,7 @@ impl ErrorCode {
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
         Self::RateLimited,
+        Self::WebSocketStreamLimit,
         Self::Cancelled,
         Self::Internal,
         Self::WorkerFailed,
@@ -275,6 +278,13 @@ impl ErrorCode {
             ),
             Self::RateLimited => row(
                 "rate_limit_exceeded",
+                "rate_limit_error",
+                Grpc::ResourceExhausted,
+                429,
+                true,
+            ),
+            Self::WebSocketStreamLimit => row(
+                "websocket_stream_limit_reached",
                 "rate_limit_error",
                 Grpc::ResourceExhausted,
                 429,
