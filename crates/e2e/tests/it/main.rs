@@ -32,6 +32,7 @@ mod rotation;
 mod statements;
 mod swap;
 mod websocket;
+mod websocket_lanes;
 mod worker_death;
 mod zones;
 

@@ -127,3 +127,6 @@ async fn session(
     let session = authenticate(&gateway.identities, credential, scope, Some(record)).await;
     session.map(Some).map_err(Denied::into_response)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ mod admin;
 mod answers;
 mod broken_streams;
 mod embeddings;
-mod fakes;
+pub(super) mod fakes;
 mod fan_out;
 mod feedback;
 mod guard;

@@ -57,7 +57,7 @@ pub enum End {
 pub trait Outgoing {
     /// The next message; `None`: there will be no more. It is asked only when the client has taken
     /// what came before, so a slow client slows whatever is behind.
-    fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Option<Utf8Bytes>>;
+    fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Option<Message>>;
 
     /// Goes on with what does not depend on what the client takes.
     fn poll_work(&mut self, _: &mut Context<'_>) {}
@@ -167,7 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Poll::Ready(()) => {}
             }
             match outgoing.poll_message(context) {
-                Poll::Ready(Some(text)) => self.socket.start_send_unpin(Message::Text(text))?,
+                Poll::Ready(Some(message)) => self.socket.start_send_unpin(message)?,
                 Poll::Ready(None) => {
                     over = true;
                     break;
@@ -205,16 +205,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 struct Nothing;
 
 impl Outgoing for Nothing {
-    fn poll_message(&mut self, _: &mut Context<'_>) -> Poll<Option<Utf8Bytes>> {
+    fn poll_message(&mut self, _: &mut Context<'_>) -> Poll<Option<Message>> {
         Poll::Pending
     }
 }
 
 /// One message.
-pub struct Once(pub Option<Utf8Bytes>);
+pub struct Once(Option<Message>);
+
+impl Once {
+    /// A message of text.
+    pub fn text(text: Utf8Bytes) -> Self {
+        Self(Some(Message::Text(text)))
+    }
+}
 
 impl Outgoing for Once {
-    fn poll_message(&mut self, _: &mut Context<'_>) -> Poll<Option<Utf8Bytes>> {
+    fn poll_message(&mut self, _: &mut Context<'_>) -> Poll<Option<Message>> {
         Poll::Ready(self.0.take())
     }
 }

@@ -13,7 +13,7 @@ use crate::event_stream::Events;
 use crate::generation::{Generation, Output};
 
 /// What comes next of an answer.
-pub enum Said {
+pub enum Step {
     /// The JSON of an event.
     Event(Vec<u8>),
     /// It is complete.
@@ -25,7 +25,7 @@ pub enum Said {
 /// An answer that is read event by event. Dropping it stops the generation.
 pub trait Answer: Send {
     /// What comes next; nothing after its end.
-    fn poll_said(&mut self, context: &mut Context<'_>) -> Poll<Said>;
+    fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Step>;
     /// The counts so far.
     fn usage(&self) -> Usage;
 }
@@ -57,13 +57,13 @@ impl<E: Events> Encoder<E> {
 }
 
 impl<E: Events> Answer for Encoder<E> {
-    fn poll_said(&mut self, context: &mut Context<'_>) -> Poll<Said> {
+    fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Step> {
         loop {
             if let Some(event) = self.ready.pop_front() {
-                return Poll::Ready(Said::Event(event));
+                return Poll::Ready(Step::Event(event));
             }
             if let Some(usage) = self.done {
-                return Poll::Ready(Said::Done(usage));
+                return Poll::Ready(Step::Done(usage));
             }
             let Some(output) = ready!(self.generation.poll_next_unpin(context)) else {
                 return Poll::Pending;
@@ -71,7 +71,7 @@ impl<E: Events> Answer for Encoder<E> {
             match output {
                 Ok(Output::Delta { choice, delta }) => {
                     let event = self.events.delta(&self.generation, choice, delta);
-                    return Poll::Ready(Said::Event(event));
+                    return Poll::Ready(Step::Event(event));
                 }
                 Ok(Output::Finish {
                     choice,
@@ -87,7 +87,7 @@ impl<E: Events> Answer for Encoder<E> {
                         self.ready.push_back(event);
                     }
                 }
-                Err(error) => return Poll::Ready(Said::Failed(error)),
+                Err(error) => return Poll::Ready(Step::Failed(error)),
             }
         }
     }

@@ -14,7 +14,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::encoder::{Answer, Encoder, Said};
+use super::encoder::{Answer, Encoder, Step};
 use super::message::{json_text, retry_after_ms, text};
 use crate::error::{self, ApiError};
 use crate::generation::Generation;
@@ -112,25 +112,25 @@ impl Lane {
     }
 
     /// The next message.
-    pub fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Message> {
+    pub fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Said> {
         self.poll_start(context);
         if let State::Answering(answer) = &mut self.state {
-            let Poll::Ready(said) = answer.poll_said(context) else {
+            let Poll::Ready(step) = answer.poll_step(context) else {
                 return Poll::Pending;
             };
-            self.state = match said {
-                Said::Event(event) => {
+            self.state = match step {
+                Step::Event(event) => {
                     let seq = self.next_seq;
                     self.next_seq += 1;
                     let chunk = write_chunk(self.id.as_str(), seq, &event);
-                    return Poll::Ready(Message::Chunk(json_text(chunk)));
+                    return Poll::Ready(Said::Chunk(json_text(chunk)));
                 }
-                Said::Done(usage) => State::Over(Last::Done(usage)),
-                Said::Failed(error) => State::Over(Last::Failed(error)),
+                Step::Done(usage) => State::Over(Last::Done(usage)),
+                Step::Failed(error) => State::Over(Last::Failed(error)),
             };
         }
         match &self.state {
-            State::Over(last) => Poll::Ready(Message::Last(self.last(last))),
+            State::Over(last) => Poll::Ready(Said::Last(self.last(last))),
             _ => Poll::Pending,
         }
     }
@@ -195,7 +195,7 @@ impl Lane {
 }
 
 /// What a lane says.
-pub enum Message {
+pub enum Said {
     /// More will come.
     Chunk(Utf8Bytes),
     /// This is its end.

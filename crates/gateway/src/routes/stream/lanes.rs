@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll};
 
 use fathom_proto::{Error, ErrorCode};
-use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::connection::Outgoing;
-use super::lane::{Lane, Message, StreamId};
+use super::lane::{Lane, Said, StreamId};
 
 /// Refusals that wait for the client to read them.
 const MAX_UNREAD: usize = 64;
@@ -72,9 +72,9 @@ impl Lanes {
 }
 
 impl Outgoing for Lanes {
-    fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Option<Utf8Bytes>> {
+    fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Option<Message>> {
         if let Some(refusal) = self.refusals.pop_front() {
-            return Poll::Ready(Some(refusal));
+            return Poll::Ready(Some(Message::Text(refusal)));
         }
         for _ in 0..self.lanes.len() {
             let turn = if self.turn < self.lanes.len() {
@@ -87,12 +87,14 @@ impl Outgoing for Lanes {
                 break;
             };
             match lane.poll_message(context) {
-                Poll::Ready(Message::Chunk(text)) => return Poll::Ready(Some(text)),
-                Poll::Ready(Message::Last(text)) => {
+                Poll::Ready(Said::Chunk(text)) => {
+                    return Poll::Ready(Some(Message::Text(text)));
+                }
+                Poll::Ready(Said::Last(text)) => {
                     self.lanes.remove(turn).end();
                     // The one after it has moved to its place.
                     self.turn = turn;
-                    return Poll::Ready(Some(text));
+                    return Poll::Ready(Some(Message::Text(text)));
                 }
                 Poll::Pending => {}
             }

@@ -102,7 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
                     status: error.code.row().http,
                     error: error::body(&error).error,
                 };
-                let mut message = Once(Some(message::text(&message)));
+                let mut message = Once::text(message::text(&message));
                 // Whatever it says meanwhile, it is told this.
                 let told = async {
                     while let Ok(Some(_)) = self.connection.exchange(&mut message).await {}
@@ -214,7 +214,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
     }
 
     async fn send(&mut self, message: &ServerMessage<'_>) -> Result<(), Break> {
-        let mut message = Once(Some(message::text(message)));
+        let mut message = Once::text(message::text(message));
         match self.connection.exchange(&mut message).await? {
             None => Ok(()),
             Some(_) => Err(interrupted()),
