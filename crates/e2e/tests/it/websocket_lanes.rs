@@ -35,30 +35,38 @@ async fn connect(cluster: &Cluster, bearer: &SecretString) -> Socket {
 async fn create(socket: &mut Socket, stream_id: &str) {
     let message =
         json!({"type": "response.create", "stream_id": stream_id, "request": chat_json("hi")});
-    socket.send(Message::text(message.to_string())).await.unwrap();
+    socket
+        .send(Message::text(message.to_string()))
+        .await
+        .unwrap();
 }
 
 /// What is said of each lane, until every one of `lanes` has ended or the socket is closed; and
 /// the code of the close.
 async fn listen(socket: &mut Socket, lanes: usize) -> (HashMap<String, Vec<Value>>, Option<u16>) {
     let (mut heard, mut ended) = (HashMap::<String, Vec<Value>>::new(), 0);
+    let mut code = None;
     while ended < lanes {
-        match socket.next().await.unwrap().unwrap() {
-            Message::Text(text) => {
+        match socket.next().await {
+            Some(Ok(Message::Text(text))) => {
                 let message: Value = serde_json::from_str(&text).unwrap();
                 let lane = message["stream_id"].as_str().unwrap_or_default().to_owned();
                 ended += usize::from(message["type"] != "chunk" && message["seq"].is_u64());
                 heard.entry(lane).or_default().push(message);
             }
-            Message::Close(close) => return (heard, Some(close.unwrap().code.into())),
-            _ => {}
+            // Reading on is what answers the close.
+            Some(Ok(Message::Close(close))) => code = Some(close.unwrap().code.into()),
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => break,
         }
     }
-    (heard, None)
+    (heard, code)
 }
 
 fn text(lane: &[Value]) -> String {
-    let deltas = lane.iter().map(|it| &it["data"]["choices"][0]["delta"]["content"]);
+    let deltas = lane
+        .iter()
+        .map(|it| &it["data"]["choices"][0]["delta"]["content"]);
     deltas.filter_map(Value::as_str).collect()
 }
 
@@ -185,7 +193,10 @@ in_both_wirings! {
 }
 
 /// Where `make test` has put Python.
-#[expect(clippy::disallowed_methods, reason = "only the test run knows where it is")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only the test run knows where it is"
+)]
 fn python() -> std::ffi::OsString {
     std::env::var_os("FATHOM_TEST_PYTHON").expect("run `make test`")
 }
@@ -198,14 +209,19 @@ async fn dial(cluster: &Cluster) -> TcpStream {
 /// WS-7
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handshake_of_a_megabyte_is_refused() {
-    let cluster = Cluster::builder(fathom_e2e::Wiring::InProcess).start().await.unwrap();
+    let cluster = Cluster::builder(fathom_e2e::Wiring::InProcess)
+        .start()
+        .await
+        .unwrap();
     let mut connection = dial(&cluster).await;
     let long = "x".repeat(1024 * 1024);
     let head = format!("GET /v1/stream HTTP/1.1\r\nhost: a\r\nx-long: {long}\r\n\r\n");
+    let (mut reader, mut writer) = connection.split();
     // The server does not read all of it.
-    let _ = connection.write_all(head.as_bytes()).await;
+    let write = async { drop(writer.write_all(head.as_bytes()).await) };
     let mut status = [0; 12];
-    connection.read_exact(&mut status).await.unwrap();
+    let (read, ()) = tokio::join!(reader.read_exact(&mut status), write);
+    read.unwrap();
     assert_eq!(&status, b"HTTP/1.1 431");
 }
 
@@ -213,18 +229,30 @@ async fn a_handshake_of_a_megabyte_is_refused() {
 /// have `SETTINGS_ENABLE_CONNECT_PROTOCOL`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_websocket_is_offered_over_http2() {
-    let cluster = Cluster::builder(fathom_e2e::Wiring::InProcess).start().await.unwrap();
+    let cluster = Cluster::builder(fathom_e2e::Wiring::InProcess)
+        .start()
+        .await
+        .unwrap();
     let mut connection = dial(&cluster).await;
     let empty_settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-    connection.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    connection
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        .await
+        .unwrap();
     connection.write_all(&empty_settings).await.unwrap();
     let mut header = [0; 9];
     connection.read_exact(&mut header).await.unwrap();
-    assert_eq!(header[3..5], [4, 0], "not the server's settings: {header:?}");
+    assert_eq!(
+        header[3..5],
+        [4, 0],
+        "not the server's settings: {header:?}"
+    );
     let length = u32::from_be_bytes([0, header[0], header[1], header[2]]);
     let mut settings = vec![0; length as usize];
     connection.read_exact(&mut settings).await.unwrap();
-    let ids = settings.chunks(6).map(|it| u16::from_be_bytes([it[0], it[1]]));
+    let ids = settings
+        .chunks(6)
+        .map(|it| u16::from_be_bytes([it[0], it[1]]));
     let ids: Vec<_> = ids.collect();
     assert!(!ids.is_empty() && !ids.contains(&8), "{ids:?}");
 }

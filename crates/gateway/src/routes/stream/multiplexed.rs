@@ -70,9 +70,9 @@ impl Socket<'_> {
     {
         let gateway = self.gateway;
         let mut over = std::pin::pin!(self.session.clone().over(Scope::Inference));
+        let mut draining = false;
         self.hear(first)?;
         loop {
-            let draining = gateway.shutdown.is_draining();
             let heard = tokio::select! {
                 biased;
                 error = &mut over => return Ok(error),
@@ -80,6 +80,7 @@ impl Socket<'_> {
                     // What runs is finished, or told that it will not be: each generation knows
                     // the deadline itself.
                     self.lanes.close();
+                    draining = true;
                     continue;
                 }
                 heard = connection.exchange(&mut self.lanes) => heard?,
@@ -143,11 +144,8 @@ impl Socket<'_> {
             None
         };
         let ending = self.ending.take();
-        let ending = ending.unwrap_or_else(|| {
-            let ending = self.record.on_socket();
-            ending.record.set_caller(self.session.principal());
-            ending
-        });
+        let ending = ending.unwrap_or_else(|| self.record.on_socket());
+        ending.record.set_caller(self.session.principal());
         if let Some(error) = refused {
             ending.record.set_error(error.code);
             return Err(error);

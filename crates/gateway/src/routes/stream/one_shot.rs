@@ -122,6 +122,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
             Some(session) => session,
             None => self.authenticate(deadline).await?,
         };
+        self.ending.record.set_caller(session.principal());
         let text = tokio::select! {
             text = self.receive(deadline) => text?,
             error = session.clone().over(Scope::Inference) => return Err(Break::Failed(error)),

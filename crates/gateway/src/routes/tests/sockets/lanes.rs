@@ -389,18 +389,20 @@ async fn lanes_that_have_much_to_say_take_turns() {
 
 /// What is said until the close, and its code.
 async fn to_the_end(socket: &mut Socket) -> (Vec<Value>, u16) {
-    let mut messages = Vec::new();
+    let (mut messages, mut code) = (Vec::new(), None);
+    // Reading on is what answers the close.
     let read = async {
-        loop {
-            match socket.next().await.unwrap().unwrap() {
+        while let Some(Ok(message)) = socket.next().await {
+            match message {
                 Message::Text(text) => messages.push(serde_json::from_str(&text).unwrap()),
-                Message::Close(close) => return u16::from(close.unwrap().code),
+                Message::Close(close) => code = Some(u16::from(close.unwrap().code)),
                 _ => {}
             }
         }
     };
-    let code = timeout(Duration::from_secs(10), read).await;
-    (messages, code.expect("the socket is closed"))
+    let closed = timeout(Duration::from_secs(10), read).await;
+    closed.expect("the socket is closed");
+    (messages, code.expect("a close frame"))
 }
 
 /// WS-6: with lanes and without.

@@ -156,7 +156,7 @@ async fn a_client_that_answers_no_ping_is_gone() {
         while !call.is_dropped() {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        assert_eq!(begun.elapsed().as_secs(), 60);
+        assert!((60..=61).contains(&begun.elapsed().as_secs()));
         assert_eq!(ending(&mut socket).await.1, 1011);
     }
 }
