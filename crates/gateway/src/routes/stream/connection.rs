@@ -42,6 +42,8 @@ pub struct Limits {
 pub struct Connection<S> {
     socket: WebSocketStream<Counted<S>>,
     keepalive: Keepalive,
+    /// Reading has failed, so the client's close will not be heard.
+    broken: bool,
 }
 
 /// How a socket ends.
@@ -85,6 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Self {
             socket: WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await,
             keepalive: Keepalive::new(limits.ping_interval),
+            broken: false,
         }
     }
 
@@ -144,7 +147,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     Message::Ping(_) | Message::Frame(_) => continue,
                     Message::Close(_) => Poll::Ready(Err(End::Gone)),
                 },
-                Poll::Ready(Some(Err(error))) => Poll::Ready(Err(error.into())),
+                Poll::Ready(Some(Err(error))) => {
+                    self.broken = true;
+                    Poll::Ready(Err(error.into()))
+                }
                 Poll::Ready(None) => Poll::Ready(Err(End::Gone)),
             };
         }
@@ -190,14 +196,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
         // The client's close, or the answer to it.
-        while let Some(Ok(_)) = self.socket.next().await {}
+        while let Some(heard) = self.socket.next().await {
+            self.broken |= heard.is_err();
+        }
+        let io = self.socket.get_mut().io();
+        if io.shutdown().await.is_err() || !self.broken {
+            return;
+        }
         // A connection that is dropped with bytes unread is reset, which may overtake our last
         // words; so the rest is read, and forgotten.
-        let io = self.socket.get_mut().io();
         let mut forgotten = [0; 4 * 1024];
-        if io.shutdown().await.is_ok() {
-            while let Ok(1..) = io.read(&mut forgotten).await {}
-        }
+        while let Ok(1..) = io.read(&mut forgotten).await {}
     }
 }
 
