@@ -8,6 +8,8 @@ use fathom_kit::server::{Edge, Limits, Tls, TlsConfig, TlsError, TrustedProxies}
 use fathom_proto::grpc::MAX_MESSAGE_BYTES;
 use serde::{Deserialize, Serialize};
 
+use crate::origin::Origin;
+
 /// A message between services holds a body and a little more.
 const MAX_BODY_BYTES: usize = MAX_MESSAGE_BYTES - 64 * 1024;
 
@@ -80,6 +82,9 @@ impl Config {
         if self.default_max_tokens == 0 {
             return Err("`gateway.default_max_tokens` is 0; it must be at least 1".to_owned());
         }
+        if self.websocket.ping_interval.is_zero() {
+            return Err("`gateway.websocket.ping_interval` is 0; it must be longer".to_owned());
+        }
         self.limits.validate("gateway.limits")
     }
 }
@@ -128,8 +133,16 @@ pub struct WebSocket {
     /// Time from the handshake to a whole request; an idle socket is closed after it.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
-    /// Largest message.
+    /// Largest message; a larger one closes the socket.
     pub max_message_bytes: usize,
+    /// How often a client is pinged. One that answers none of two is gone: its generations end at
+    /// the latest three such times after it was last there.
+    #[serde(with = "humantime_serde")]
+    pub ping_interval: Duration,
+    /// Requests running on one socket at a time; a further one is refused.
+    pub max_streams: NonZeroUsize,
+    /// Origins of pages that may open sockets, besides pages of this server's own host.
+    pub allowed_origins: Vec<Origin>,
 }
 
 impl Default for WebSocket {
@@ -137,6 +150,9 @@ impl Default for WebSocket {
         Self {
             request_timeout: Duration::from_secs(30),
             max_message_bytes: 1024 * 1024,
+            ping_interval: Duration::from_secs(20),
+            max_streams: NonZeroUsize::MIN.saturating_add(31),
+            allowed_origins: Vec::new(),
         }
     }
 }

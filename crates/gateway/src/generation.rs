@@ -115,6 +115,11 @@ impl Generation {
         self.counts.choices()
     }
 
+    /// Tokens so far.
+    pub fn usage(&self) -> Usage {
+        self.counts.sum()
+    }
+
     /// Completes when the generation may not go on, with the reason; for those who do something
     /// else than read it.
     pub async fn over(&mut self) -> Error {

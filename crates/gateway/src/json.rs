@@ -7,7 +7,7 @@ use fathom_kit::server::BodyStalled;
 use fathom_proto::ErrorCode;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
-use serde::de::DeserializeOwned;
+use serde::de::{Deserialize, DeserializeOwned};
 
 use crate::error::ApiError;
 
@@ -65,7 +65,7 @@ where
 }
 
 /// Reads JSON; the error names the field.
-pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
+pub fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, ApiError> {
     let mut json = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();

@@ -14,6 +14,7 @@
 //! - [`answer`]: what is generated, in the words of the public API
 //! - [`json`]: reads a JSON body, and says where it is wrong
 //! - [`event_stream`]: a generation as server-sent events
+//! - [`origin`]: which pages of the web may speak to this server
 //! - [`record`]: the id of a request, its log line and its metrics
 //! - [`error`]: errors as HTTP answers
 //! - [`fuzz`]: where bytes of callers are first read, for fuzzers
@@ -42,6 +43,7 @@ pub mod identity;
 mod json;
 mod lifetime;
 pub mod metrics;
+pub mod origin;
 mod policy;
 mod record;
 mod request;

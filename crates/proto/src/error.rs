@@ -151,6 +151,8 @@ pub enum ErrorCode {
     UnsupportedMediaType,
     /// The identity sends faster than its limit.
     RateLimited,
+    /// As many requests as allowed run on this WebSocket.
+    WebSocketStreamLimit,
     /// The caller went away.
     Cancelled,
     /// A bug or a broken part of ours.
@@ -197,6 +199,7 @@ impl ErrorCode {
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
         Self::RateLimited,
+        Self::WebSocketStreamLimit,
         Self::Cancelled,
         Self::Internal,
         Self::WorkerFailed,
@@ -285,6 +288,13 @@ impl ErrorCode {
             ),
             Self::RateLimited => row(
                 "rate_limit_exceeded",
+                "rate_limit_error",
+                Grpc::ResourceExhausted,
+                429,
+                true,
+            ),
+            Self::WebSocketStreamLimit => row(
+                "websocket_stream_limit_reached",
                 "rate_limit_error",
                 Grpc::ResourceExhausted,
                 429,

@@ -35,6 +35,7 @@ mod starting;
 mod statements;
 mod swap;
 mod websocket;
+mod websocket_lanes;
 mod worker_death;
 mod zones;
 

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, extract::State};
 use fathom_api::chat::{AssistantMessage, ChatChoice, ChatCompletion, ChatRequest};
 
-use self::events::ChatEvents;
+pub(super) use self::events::ChatEvents;
 use crate::answer::{self, choice_index, logprobs};
 use crate::error::ApiError;
 use crate::generation::{Generation, WholeChoice};

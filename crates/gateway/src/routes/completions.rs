@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, extract::State};
 use fathom_api::completions::{Choice, Completion, CompletionRequest};
 
-use self::events::CompletionEvents;
+pub(super) use self::events::CompletionEvents;
 use crate::answer::{self, choice_index, logprobs};
 use crate::error::ApiError;
 use crate::generation::{Generation, WholeChoice};

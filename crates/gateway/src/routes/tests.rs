@@ -5,7 +5,7 @@ mod answers;
 mod bodies;
 mod broken_streams;
 mod embeddings;
-mod fakes;
+pub(super) mod fakes;
 mod fan_out;
 mod feedback;
 mod guard;
