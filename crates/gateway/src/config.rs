@@ -47,6 +47,10 @@ pub struct Config {
     /// `max_tokens` of a chat request that names none, so that a model that rambles ends; upstreams
     /// have their own.
     pub default_max_tokens: u32,
+    /// Models that stand for Anthropic's names on its routes: the first pattern that fits counts,
+    /// and a name that none fits is the name of a model. A client that asks for `claude-…` gets
+    /// 404 where nothing stands for it.
+    pub anthropic_models: Vec<ModelAlias>,
     /// What one connection may cost.
     pub limits: Limits,
     /// The WebSocket endpoint.
@@ -71,6 +75,13 @@ impl Config {
                 self.default_temperature
             ));
         }
+        if let Some(alias) = self.anthropic_models.iter().find(|it| !it.is_valid()) {
+            return Err(format!(
+                "`gateway.anthropic_models` has the pattern `{}` for `{}`; a pattern is a name, \
+                 perhaps with one `*` at its end, and the model is one too",
+                alias.pattern, alias.model
+            ));
+        }
         if self.default_max_tokens == 0 {
             return Err("`gateway.default_max_tokens` is 0; it must be at least 1".to_owned());
         }
@@ -93,9 +104,36 @@ impl Default for Config {
             identity_cache_entries: 50_000,
             default_temperature: 0.7,
             default_max_tokens: 4096,
+            anthropic_models: Vec::new(),
             limits: Limits::default(),
             websocket: WebSocket::default(),
         }
+    }
+}
+
+/// `[[gateway.anthropic_models]]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelAlias {
+    /// A name, or with `*` at its end the beginning of names.
+    pub pattern: String,
+    /// The model that is asked in their place.
+    pub model: String,
+}
+
+impl ModelAlias {
+    /// Whether it stands for this name.
+    #[must_use]
+    pub fn fits(&self, name: &str) -> bool {
+        match self.pattern.strip_suffix('*') {
+            Some(beginning) => name.starts_with(beginning),
+            None => name == self.pattern,
+        }
+    }
+
+    fn is_valid(&self) -> bool {
+        let name = self.pattern.strip_suffix('*').unwrap_or(&self.pattern);
+        !self.pattern.is_empty() && !name.contains('*') && !self.model.is_empty()
     }
 }
 
