@@ -12,7 +12,7 @@ use fathom_proto::inference;
 pub fn finish_reason(reason: inference::FinishReason) -> FinishReason {
     use inference::FinishReason as Reason;
     match reason {
-        Reason::Stop => FinishReason::Stop,
+        Reason::Stop | Reason::StopText(_) => FinishReason::Stop,
         Reason::Length => FinishReason::Length,
         Reason::ToolCalls => FinishReason::ToolCalls,
         Reason::ContentFilter => FinishReason::ContentFilter,

@@ -156,3 +156,26 @@ impl Default for WebSocket {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_is_a_name_or_the_beginning_of_one() {
+        let alias = |pattern: &str| ModelAlias {
+            pattern: pattern.to_owned(),
+            model: "m".to_owned(),
+        };
+        assert!(alias("claude*").fits("claude-opus") && alias("claude*").fits("claude"));
+        assert!(alias("claude").fits("claude") && !alias("claude").fits("claude-opus"));
+        assert!(alias("*").fits("anything"));
+        for (pattern, holds) in [("claude*", true), ("*", true), ("", false), ("a*b", false)] {
+            let config = Config {
+                anthropic_models: vec![alias(pattern)],
+                ..Config::default()
+            };
+            assert_eq!(config.validate().is_ok(), holds, "{pattern}");
+        }
+    }
+}

@@ -103,9 +103,11 @@ impl Dispatch {
         let target = self.targets.get(&choice.target);
         request.model = choice.target.clone();
         let mut observation = Observation::new(&self.models, choice);
-        let embed =
-            async |worker: Arc<dyn Inference>| worker.embed(request.clone(), context.clone()).await;
-        let embedded = self.asked(target, &context, embed).await;
+        let embed = |worker: Arc<dyn Inference>, context| {
+            let request = request.clone();
+            async move { worker.embed(request, context).await }
+        };
+        let embedded = self.asked(target, context, embed).await;
         match &embedded {
             Ok(_) => observation.finished(),
             Err(error) => observation.failed(error),
@@ -124,24 +126,28 @@ impl Dispatch {
         let choice = self.models.choose(&request.model, sampling, &context)?;
         let target = self.targets.get(&choice.target);
         request.model = choice.target.clone();
-        let count = async |worker: Arc<dyn Inference>| {
-            worker.count_tokens(request.clone(), context.clone()).await
+        let count = |worker: Arc<dyn Inference>, context| {
+            let request = request.clone();
+            async move { worker.count_tokens(request, context).await }
         };
-        self.asked(target, &context, count).await
+        self.asked(target, context, count).await
     }
 
     /// Asks one worker after the other for what comes whole.
-    async fn asked<T>(
+    async fn asked<T, F>(
         self: &Arc<Self>,
         target: Arc<Target>,
-        context: &RequestContext,
-        ask: impl AsyncFn(Arc<dyn Inference>) -> Result<T, PublicError>,
-    ) -> Result<T, PublicError> {
-        self.admit(&target, context)?;
-        let mut attempts = Attempts::new(self, target.clone(), context, Prefixes::new());
+        context: RequestContext,
+        ask: impl Fn(Arc<dyn Inference>, RequestContext) -> F,
+    ) -> Result<T, PublicError>
+    where
+        F: Future<Output = Result<T, PublicError>>,
+    {
+        self.admit(&target, &context)?;
+        let mut attempts = Attempts::new(self, target.clone(), &context, Prefixes::new());
         loop {
             let place = attempts.place().await?;
-            let error = match ask(place.worker()).await {
+            let error = match ask(place.worker(), context.clone()).await {
                 Ok(answer) => {
                     place.settle(Outcome::Finished);
                     target.line.freed();

@@ -6,12 +6,18 @@ use fathom_api::messages::{OutputTokensDetails, Usage};
 use fathom_proto::inference::{self, FinishReason};
 use fathom_proto::{Error, ErrorCode};
 
-/// Why it ended, and the text that ended it.
+/// Why it ended, and the one of the texts `stops` that ended it.
 ///
 /// # Errors
 /// An end for which there is no word, since the answer is not complete.
-pub fn stop(reason: FinishReason) -> Result<(Cow<'static, str>, Option<String>), Error> {
+pub fn stop(
+    reason: FinishReason,
+    stops: &[String],
+) -> Result<(Cow<'static, str>, Option<&String>), Error> {
     let word = match reason {
+        FinishReason::StopText(index) => {
+            return Ok(("stop_sequence".into(), stops.get(index as usize)));
+        }
         FinishReason::Stop => "end_turn",
         FinishReason::Length => "max_tokens",
         FinishReason::ToolCalls => "tool_use",

@@ -18,7 +18,7 @@ pub fn end(
     counts: inference::Usage,
 ) -> Result<(), Error> {
     let incomplete = match reason {
-        FinishReason::Stop | FinishReason::ToolCalls => None,
+        FinishReason::Stop | FinishReason::StopText(_) | FinishReason::ToolCalls => None,
         FinishReason::Length => Some("max_output_tokens".into()),
         FinishReason::ContentFilter => Some("content_filter".into()),
         FinishReason::Other(word) => Some(word.into()),

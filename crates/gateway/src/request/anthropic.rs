@@ -20,6 +20,8 @@ use crate::error::ApiError;
 pub struct Asked {
     /// One generation.
     pub fan_out: FanOut,
+    /// Texts that end it.
+    pub stops: Vec<String>,
     /// Whether the caller does not want to see what the model thinks.
     pub hides_thoughts: bool,
 }
@@ -71,6 +73,7 @@ fn asked(request: MessagesRequest, config: &Config) -> Result<Asked, ApiError> {
         metadata.end()?;
     }
     in_range("temperature", request.temperature, 0.0, 1.0)?;
+    let stops = stop_texts("stop_sequences", request.stop_sequences.unwrap_or_default())?;
     let generate = GenerateRequest {
         sampling: Fields {
             temperature: request.temperature,
@@ -85,7 +88,7 @@ fn asked(request: MessagesRequest, config: &Config) -> Result<Asked, ApiError> {
         .check()?,
         max_tokens: positive("max_tokens", request.max_tokens)?,
         defaults: defaults(config, config.default_max_tokens),
-        stop: stop_texts("stop_sequences", request.stop_sequences.unwrap_or_default())?,
+        stop: stops.clone(),
         format,
         tools: tools::check(request.tools, request.tool_choice)?,
         extra: extra(&passed_on),
@@ -96,6 +99,7 @@ fn asked(request: MessagesRequest, config: &Config) -> Result<Asked, ApiError> {
     };
     Ok(Asked {
         fan_out: FanOut::new(generate, Vec::new(), None, user(&passed_on))?,
+        stops,
         hides_thoughts,
     })
 }

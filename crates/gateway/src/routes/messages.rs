@@ -37,12 +37,14 @@ pub async fn create(
     let model = request.model.clone();
     let asked = request::anthropic::from_messages(request, &gateway.config)?;
     let id = format!("msg_{}", record.id());
+    let stops = asked.stops;
     let generation = Generation::start(&gateway, &session, &record, asked.fan_out)
         .await
         .map_err(renamed)?;
     let form = Form {
         signature: record.id().to_string(),
         hides_thoughts: asked.hides_thoughts,
+        stops,
     };
     if stream {
         let events = MessageEvents::new(id, model, record.id().to_string(), form);
@@ -51,7 +53,8 @@ pub async fn create(
     let whole = generation.whole().await.map_err(renamed)?;
     let choice = whole.choices.into_iter().next();
     let choice = choice.ok_or_else(|| unfit("the answer is empty"))?;
-    let (stop_reason, stop_sequence) = answer::messages::stop(choice.reason.clone())?;
+    let (stop_reason, stop_sequence) = answer::messages::stop(choice.reason.clone(), &form.stops)?;
+    let stop_sequence = stop_sequence.cloned();
     let answer = Message {
         id: id.into(),
         kind: "message".into(),
@@ -86,12 +89,14 @@ fn renamed(error: Error) -> Error {
     request::renamed(error, "messages", &NAMES)
 }
 
-/// How thoughts are told.
+/// What the request says of the form of its answer.
 struct Form {
     /// What comes back with a thought.
     signature: String,
     /// Whether the caller does not want to see them.
     hides_thoughts: bool,
+    /// Texts that end it.
+    stops: Vec<String>,
 }
 
 impl Form {

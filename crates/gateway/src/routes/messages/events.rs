@@ -168,7 +168,8 @@ impl Events for MessageEvents {
         usage: Option<Usage>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let (stop_reason, stop_sequence) = answer::messages::stop(reason)?;
+        let stops = take(&mut self.form.stops);
+        let (stop_reason, stop_sequence) = answer::messages::stop(reason, &stops)?;
         self.end(out);
         let delta = MessageDelta {
             stop_reason: Some(stop_reason),

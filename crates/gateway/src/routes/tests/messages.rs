@@ -119,6 +119,20 @@ async fn each_end_has_its_word() {
     assert!(streamed.contains("overloaded_error") && !streamed.contains("message_stop"));
 }
 
+#[tokio::test]
+async fn the_text_that_ends_an_answer_is_told() {
+    let events = || vec![started(3), delta("x", 1), ended(FinishReason::StopText(1))];
+    let mut body = with("stop_sequences", json!(["a", "b"]));
+    let answer = ask(events(), body.clone()).await.json();
+    assert_eq!(
+        (&answer["stop_reason"], &answer["stop_sequence"]),
+        (&json!("stop_sequence"), &json!("b"))
+    );
+    body["stream"] = true.into();
+    let streamed = ask(events(), body).await.body;
+    assert!(streamed.contains(r#""stop_reason":"stop_sequence","stop_sequence":"b""#));
+}
+
 /// What the end of an answer cuts is no JSON, and a call that is none is not passed off as one.
 #[tokio::test]
 async fn arguments_that_are_no_object_are_nothing_or_an_error() {
