@@ -55,7 +55,11 @@ pub struct Config {
     /// TLS on the public port; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsConfig>,
-    /// What one peer may cost.
+    /// Models that stand for Anthropic's names on its routes: the first pattern that fits counts,
+    /// and a name that none fits is the name of a model. A client that asks for `claude-…` gets
+    /// 404 where nothing stands for it.
+    pub anthropic_models: Vec<ModelAlias>,
+    /// What one connection may cost.
     pub limits: Limits,
     /// The WebSocket endpoint.
     pub websocket: WebSocket,
@@ -77,6 +81,13 @@ impl Config {
             return Err(format!(
                 "`gateway.default_temperature` is {}; it must be from 0 to 2",
                 self.default_temperature
+            ));
+        }
+        if let Some(alias) = self.anthropic_models.iter().find(|it| !it.is_valid()) {
+            return Err(format!(
+                "`gateway.anthropic_models` has the pattern `{}` for `{}`; a pattern is a name, \
+                 perhaps with one `*` at its end, and the model is one too",
+                alias.pattern, alias.model
             ));
         }
         if self.default_max_tokens == 0 {
@@ -120,9 +131,36 @@ impl Default for Config {
             default_max_tokens: 4096,
             trusted_proxies: TrustedProxies::default(),
             tls: None,
+            anthropic_models: Vec::new(),
             limits: Limits::default(),
             websocket: WebSocket::default(),
         }
+    }
+}
+
+/// `[[gateway.anthropic_models]]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelAlias {
+    /// A name, or with `*` at its end the beginning of names.
+    pub pattern: String,
+    /// The model that is asked in their place.
+    pub model: String,
+}
+
+impl ModelAlias {
+    /// Whether it stands for this name.
+    #[must_use]
+    pub fn fits(&self, name: &str) -> bool {
+        match self.pattern.strip_suffix('*') {
+            Some(beginning) => name.starts_with(beginning),
+            None => name == self.pattern,
+        }
+    }
+
+    fn is_valid(&self) -> bool {
+        let name = self.pattern.strip_suffix('*').unwrap_or(&self.pattern);
+        !self.pattern.is_empty() && !name.contains('*') && !self.model.is_empty()
     }
 }
 
@@ -153,6 +191,29 @@ impl Default for WebSocket {
             ping_interval: Duration::from_secs(20),
             max_streams: NonZeroUsize::MIN.saturating_add(31),
             allowed_origins: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_is_a_name_or_the_beginning_of_one() {
+        let alias = |pattern: &str| ModelAlias {
+            pattern: pattern.to_owned(),
+            model: "m".to_owned(),
+        };
+        assert!(alias("claude*").fits("claude-opus") && alias("claude*").fits("claude"));
+        assert!(alias("claude").fits("claude") && !alias("claude").fits("claude-opus"));
+        assert!(alias("*").fits("anything"));
+        for (pattern, holds) in [("claude*", true), ("*", true), ("", false), ("a*b", false)] {
+            let config = Config {
+                anthropic_models: vec![alias(pattern)],
+                ..Config::default()
+            };
+            assert_eq!(config.validate().is_ok(), holds, "{pattern}");
         }
     }
 }

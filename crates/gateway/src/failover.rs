@@ -141,6 +141,21 @@ impl Inference for Failover {
         })
         .await
     }
+
+    async fn count_tokens(
+        &self,
+        request: GenerateRequest,
+        context: RequestContext,
+    ) -> Result<u32, Error> {
+        let mut retry = self.retry(&context);
+        loop {
+            let (request, again) = (request.clone(), context.clone());
+            let answer = self.routers.count_tokens(request, again).await;
+            let Err(error) = answer else { return answer };
+            let delay = retry.after(&error, &context).ok_or_else(|| told(error))?;
+            sleep(delay).await;
+        }
+    }
 }
 
 /// A call that may be made again.

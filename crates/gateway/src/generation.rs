@@ -115,9 +115,15 @@ impl Generation {
         self.counts.choices()
     }
 
-    /// Tokens so far.
+    /// What was counted so far, of all choices.
     pub fn usage(&self) -> Usage {
         self.counts.sum()
+    }
+
+    /// The answer ends with this error, whichever side it comes from.
+    pub fn failed(&self, error: &Error) {
+        self.record.set_error(error.code);
+        error.log_cause(Some(self.record.id()));
     }
 
     /// Completes when the generation may not go on, with the reason; for those who do something

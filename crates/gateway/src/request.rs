@@ -1,6 +1,7 @@
 //! Checks the fields of a request and makes the domain's request of them. A field that is out of
 //! its range is refused by name; one that is not known here is left to the engines.
 
+pub mod anthropic;
 mod chat;
 mod completion;
 mod elsewhere;
@@ -8,7 +9,11 @@ mod embedding;
 mod fan_out;
 mod format;
 mod messages;
+mod object;
+mod renamed;
+pub mod responses;
 mod sampling;
+mod speech;
 mod stream;
 mod tools;
 mod user;
@@ -25,6 +30,7 @@ pub use chat::from_chat;
 pub use completion::from_completion;
 pub use embedding::{Encoding, from_embedding};
 pub use fan_out::FanOut;
+pub use renamed::renamed;
 pub use stream::from_stream;
 pub use user::user;
 

@@ -5,8 +5,10 @@ mod chat;
 mod completions;
 mod embeddings;
 mod feedback;
+mod messages;
 mod models;
 mod oauth;
+mod responses;
 mod stream;
 
 use axum::Router;
@@ -35,6 +37,7 @@ type Route = (&'static str, Policy, MethodRouter<Gateway>);
 /// Every route with its policy. DeepSeek serves the same routes without `/v1`.
 fn table() -> Vec<Route> {
     let inference = Policy::Scope(Scope::Inference);
+    let by_key = Policy::ScopeByKey(Scope::Inference);
     let models = Policy::Scope(Scope::ModelsRead);
     vec![
         ("/v1/chat/completions", inference, post(chat::create)),
@@ -43,6 +46,16 @@ fn table() -> Vec<Route> {
         ("/completions", inference, post(completions::create)),
         ("/v1/embeddings", inference, post(embeddings::create)),
         ("/embeddings", inference, post(embeddings::create)),
+        ("/v1/responses", inference, post(responses::create)),
+        ("/responses", inference, post(responses::create)),
+        ("/v1/messages", by_key, post(messages::create)),
+        ("/v1/messages/count_tokens", by_key, post(messages::count)),
+        ("/anthropic/v1/messages", by_key, post(messages::create)),
+        (
+            "/anthropic/v1/messages/count_tokens",
+            by_key,
+            post(messages::count),
+        ),
         ("/v1/feedback", inference, post(feedback::create)),
         ("/v1/models", models, get(models::list)),
         ("/models", models, get(models::list)),
@@ -70,6 +83,7 @@ fn layered(table: Vec<Route>, gateway: Gateway) -> Router {
         .layer(DefaultBodyLimit::max(max_body_bytes))
         .layer(from_fn_with_state(max_body_bytes, declared_length))
         .layer(from_fn(admin::problem::layer))
+        .layer(from_fn(messages::error::layer))
         // Outermost, so that every answer has an id and leaves one log line.
         .layer(from_fn(record::layer))
         .with_state(gateway)

@@ -57,7 +57,13 @@ impl Fields {
     }
 }
 
-fn in_range(name: &str, value: Option<f32>, low: f32, high: f32) -> Result<Option<f32>, ApiError> {
+/// A number within its bounds.
+pub fn in_range(
+    name: &str,
+    value: Option<f32>,
+    low: f32,
+    high: f32,
+) -> Result<Option<f32>, ApiError> {
     match value {
         Some(value) if !(low..=high).contains(&value) => {
             let message = format!("`{name}` is {value}; it must be from {low} to {high}");
@@ -91,13 +97,17 @@ fn logit_bias(biases: ApiLogitBias) -> Result<Vec<LogitBias>, ApiError> {
 
 /// The texts that end the generation.
 pub fn stops(stop: Option<OneOrMany>) -> Result<Vec<String>, ApiError> {
-    let stops = stop.map(OneOrMany::into_vec).unwrap_or_default();
+    stop_texts("stop", stop.map(OneOrMany::into_vec).unwrap_or_default())
+}
+
+/// The same, of a dialect that has another `name` for them.
+pub fn stop_texts(name: &str, stops: Vec<String>) -> Result<Vec<String>, ApiError> {
     if stops.len() > MAX_STOPS {
         let message = format!(
-            "`stop` holds {} texts; at most {MAX_STOPS} are allowed",
+            "`{name}` holds {} texts; at most {MAX_STOPS} are allowed",
             stops.len()
         );
-        return Err(ApiError::invalid("stop", message));
+        return Err(ApiError::invalid(name, message));
     }
     match stops
         .iter()
@@ -105,10 +115,10 @@ pub fn stops(stop: Option<OneOrMany>) -> Result<Vec<String>, ApiError> {
     {
         Some(stop) => {
             let message = format!(
-                "a `stop` text has {} bytes; 1 to {MAX_STOP_BYTES} are allowed",
+                "a `{name}` text has {} bytes; 1 to {MAX_STOP_BYTES} are allowed",
                 stop.len()
             );
-            Err(ApiError::invalid("stop", message))
+            Err(ApiError::invalid(name, message))
         }
         None => Ok(stops),
     }

@@ -30,7 +30,7 @@ pub async fn create(
     let id = format!("chatcmpl-{}", generation.request_id());
     if stream {
         let events = ChatEvents { id, include_usage };
-        return Ok(event_stream::response(generation, events, include_usage));
+        return Ok(event_stream::response(generation, events));
     }
     let model = generation.model.clone();
     let fingerprint = generation.fingerprint.clone();

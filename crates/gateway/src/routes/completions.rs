@@ -30,7 +30,7 @@ pub async fn create(
     let id = format!("cmpl-{}", generation.request_id());
     if stream {
         let events = CompletionEvents::new(id, include_usage, generation.choices());
-        return Ok(event_stream::response(generation, events, include_usage));
+        return Ok(event_stream::response(generation, events));
     }
     let model = generation.model.clone();
     let fingerprint = generation.fingerprint.clone();

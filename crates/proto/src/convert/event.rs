@@ -25,11 +25,16 @@ impl From<Event> for pb::GenerateResponse {
             }),
             Event::Delta(delta) => PbEvent::Delta(delta.into()),
             Event::Finished { reason, usage } => {
+                let stop = match reason {
+                    FinishReason::StopText(index) => Some(index),
+                    _ => None,
+                };
                 let (reason, other_reason) = encode_reason(reason);
                 PbEvent::Finished(pb::Finished {
                     reason: reason.into(),
                     usage: Some(usage.into()),
                     other_reason,
+                    stop,
                 })
             }
         };
@@ -50,7 +55,10 @@ impl TryFrom<pb::GenerateResponse> for Event {
             },
             PbEvent::Delta(delta) => Self::Delta(delta.into()),
             PbEvent::Finished(finished) => Self::Finished {
-                reason: decode_reason(finished.reason(), finished.other_reason)?,
+                reason: match (finished.reason(), finished.stop) {
+                    (pb::FinishReason::Stop, Some(index)) => FinishReason::StopText(index),
+                    (reason, _) => decode_reason(reason, finished.other_reason)?,
+                },
                 usage: finished.usage.ok_or_else(garbled)?.into(),
             },
         })
@@ -67,7 +75,7 @@ fn garbled() -> Error {
 
 fn encode_reason(reason: FinishReason) -> (pb::FinishReason, String) {
     let reason = match reason {
-        FinishReason::Stop => pb::FinishReason::Stop,
+        FinishReason::Stop | FinishReason::StopText(_) => pb::FinishReason::Stop,
         FinishReason::Length => pb::FinishReason::Length,
         FinishReason::ToolCalls => pb::FinishReason::ToolCalls,
         FinishReason::ContentFilter => pb::FinishReason::ContentFilter,

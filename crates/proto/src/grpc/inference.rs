@@ -13,6 +13,7 @@ use super::MAX_MESSAGE_BYTES;
 use crate::Error;
 use crate::convert::embedding::{decode_embed_request, encode_embed_request};
 use crate::convert::inference::{decode_request, encode_request};
+use crate::convert::missing;
 use crate::id::RequestId;
 use crate::inference::{
     EmbedRequest, Embeddings, GenerateRequest, Inference, RequestContext, TokenStream,
@@ -57,6 +58,19 @@ impl Inference for InferenceClient {
     ) -> Result<Embeddings, Error> {
         let message = with_timeout(encode_embed_request(request, &context), &context);
         Ok(self.0.clone().embed(message).await?.into_inner().into())
+    }
+
+    async fn count_tokens(
+        &self,
+        request: GenerateRequest,
+        context: RequestContext,
+    ) -> Result<u32, Error> {
+        let message = pb::CountTokensRequest {
+            generation: Some(encode_request(request, &context)),
+        };
+        let message = with_timeout(message, &context);
+        let counted = self.0.clone().count_tokens(message).await?;
+        Ok(counted.into_inner().prompt_tokens)
     }
 }
 
@@ -124,6 +138,23 @@ impl InferenceService for InferenceServer {
         let answer = self.0.embed(request, context).await;
         let embeddings = answer.map_err(|error| into_status(error, &id))?;
         Ok(Response::new(embeddings.into()))
+    }
+
+    async fn count_tokens(
+        &self,
+        message: Request<pb::CountTokensRequest>,
+    ) -> Result<Response<pb::CountTokensResponse>, Status> {
+        let deadline = deadline(message.metadata());
+        let generation = message.into_inner().generation;
+        let (request, context) = decode_request(generation.ok_or_else(|| missing("generation"))?)?;
+        let context = RequestContext {
+            deadline,
+            ..context
+        };
+        let id = context.request_id.clone();
+        let answer = self.0.count_tokens(request, context).await;
+        let prompt_tokens = answer.map_err(|error| into_status(error, &id))?;
+        Ok(Response::new(pb::CountTokensResponse { prompt_tokens }))
     }
 }
 

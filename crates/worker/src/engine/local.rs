@@ -117,7 +117,13 @@ impl Local {
         let (weights, asked) = (self.weights.clone(), request.clone());
         let prepared = spawn_blocking(move || (place, Prepared::of(&weights, asked)));
         let (place, prepared) = prepared.await?;
-        let prepared = prepared.map_err(|error| match error {
+        let prepared = prepared.map_err(|error| self.unread(error, request));
+        Ok((place, prepared?))
+    }
+
+    /// Why a prompt was not read.
+    fn unread(&self, error: Error, request: &GenerateRequest) -> Error {
+        match error {
             Error::Prompt {
                 param,
                 source: PromptError::TooLong { tokens },
@@ -131,8 +137,7 @@ impl Local {
                 ..
             } => Error::Tokenizer(source),
             error => error,
-        });
-        Ok((place, prepared?))
+        }
     }
 
     /// What an error of the engine means here.
@@ -228,6 +233,17 @@ impl Engine for Local {
         stream_end.share(permit);
         Ok(Answer::new(prepared.style, &context.request_id, told)
             .stream(started, generation, stream_end))
+    }
+
+    async fn count_tokens(&self, request: GenerateRequest) -> Result<u32, Error> {
+        // As many prompts are read at a time as there are places.
+        let place = self.admission.enter()?;
+        let weights = self.weights.clone();
+        let asked = request.clone();
+        let counted = spawn_blocking(move || (place, prompt::count(&weights, asked))).await?;
+        let (_place, tokens) = counted;
+        let tokens = tokens.map_err(|error| self.unread(error, &request))?;
+        Ok(u32::try_from(tokens).unwrap_or(u32::MAX))
     }
 
     async fn embed(

@@ -1,10 +1,13 @@
 //! Completions as events.
 
 use fathom_api::completions::{Choice, Completion};
-use fathom_api::usage::{FinishReason, Usage};
-use fathom_proto::inference::{Delta, Piece};
+use fathom_api::sse::{DONE, write_event};
+use fathom_api::usage;
+use fathom_proto::Error;
+use fathom_proto::inference::{Delta, FinishReason, Piece, Usage};
 
-use crate::answer::{choice_index, logprobs};
+use crate::answer::{self, choice_index, logprobs};
+use crate::error;
 use crate::event_stream::{Events, to_json};
 use crate::generation::Generation;
 
@@ -26,13 +29,14 @@ impl CompletionEvents {
         }
     }
 
-    fn event(
+    fn write(
         &self,
         generation: &Generation,
         choice: Option<Choice<'_>>,
-        usage: Option<Usage>,
-    ) -> Vec<u8> {
-        to_json(&Completion {
+        usage: Option<usage::Usage>,
+        out: &mut Vec<u8>,
+    ) {
+        let event = to_json(&Completion {
             id: self.id.as_str().into(),
             object: "text_completion".into(),
             created: generation.created,
@@ -40,16 +44,21 @@ impl CompletionEvents {
             system_fingerprint: generation.fingerprint.as_deref().map(Into::into),
             choices: choice.into_iter().collect(),
             usage: self.include_usage.then_some(usage),
-        })
+        });
+        write_event(&event, out);
     }
 }
 
 impl Events for CompletionEvents {
-    fn opening(&self, _: &Generation, _: usize) -> Option<Vec<u8>> {
-        None
-    }
+    fn opening(&mut self, _: &Generation, _: &mut Vec<u8>) {}
 
-    fn delta(&mut self, generation: &Generation, index: usize, delta: Delta) -> Vec<u8> {
+    fn delta(
+        &mut self,
+        generation: &Generation,
+        index: usize,
+        delta: Delta,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let offset = self.offsets.get_mut(index);
         let logprobs = offset
             .filter(|_| !delta.logprobs.is_empty())
@@ -65,20 +74,36 @@ impl Events for CompletionEvents {
             logprobs,
             finish_reason: None,
         };
-        self.event(generation, Some(choice), None)
+        self.write(generation, Some(choice), None, out);
+        Ok(())
     }
 
-    fn finish(&self, generation: &Generation, index: usize, reason: FinishReason) -> Vec<u8> {
+    fn finish(
+        &mut self,
+        generation: &Generation,
+        index: usize,
+        reason: FinishReason,
+        usage: Option<Usage>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let choice = Choice {
             index: choice_index(index),
             text: "".into(),
             logprobs: None,
-            finish_reason: Some(reason),
+            finish_reason: Some(answer::finish_reason(reason)),
         };
-        self.event(generation, Some(choice), None)
+        self.write(generation, Some(choice), None, out);
+        if let Some(usage) = usage {
+            if self.include_usage {
+                self.write(generation, None, Some(answer::usage(usage)), out);
+            }
+            write_event(DONE.as_bytes(), out);
+        }
+        Ok(())
     }
 
-    fn usage(&self, generation: &Generation, usage: Usage) -> Vec<u8> {
-        self.event(generation, None, Some(usage))
+    /// Without `[DONE]`, which says that a stream is complete.
+    fn error(&mut self, error: &Error, out: &mut Vec<u8>) {
+        write_event(&to_json(&error::body(error)), out);
     }
 }

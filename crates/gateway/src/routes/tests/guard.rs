@@ -35,7 +35,7 @@ fn guarded() -> impl Iterator<Item = (&'static str, Scope)> {
     table()
         .into_iter()
         .filter_map(|(path, policy, _)| match policy {
-            Policy::Scope(scope) => Some((path, scope)),
+            Policy::Scope(scope) | Policy::ScopeByKey(scope) => Some((path, scope)),
             Policy::OwnCredentials | Policy::Public => None,
         })
 }
@@ -139,6 +139,38 @@ async fn two_credentials_are_none() {
         .append("authorization", "Bearer unknown".parse().unwrap());
     let answer = send(routes(gateway()), ask).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+}
+
+/// Part of SEC-24: Anthropic's header is a credential on Anthropic's routes alone, and beside
+/// another one only if it is the same.
+#[tokio::test]
+async fn a_key_in_its_own_header_is_the_credential_of_some_routes() {
+    for path in ["/v1/messages", "/anthropic/v1/messages/count_tokens"] {
+        for (keys, bearer, status) in [
+            (&[ALL_SCOPES][..], None, 400),
+            (&[ALL_SCOPES], Some(ALL_SCOPES), 400),
+            (&[], Some(ALL_SCOPES), 400),
+            (&[ALL_SCOPES], Some(NO_SCOPES), 401),
+            (&[NO_SCOPES], Some(ALL_SCOPES), 401),
+            (&[ALL_SCOPES, ALL_SCOPES], None, 401),
+            (&["unknown"], None, 401),
+            (&[""], Some(ALL_SCOPES), 401),
+            (&[NO_SCOPES], None, 403),
+            (&[], None, 401),
+        ] {
+            let mut ask = request(Method::POST, path, bearer, "{}");
+            for key in keys {
+                ask.headers_mut().append("x-api-key", key.parse().unwrap());
+            }
+            let answer = send(routes(gateway()), ask).await;
+            let what = format!("{path} {keys:?} {bearer:?}");
+            assert_eq!(answer.status.as_u16(), status, "{what}");
+        }
+    }
+    let mut ask = request(Method::GET, "/v1/models", None, "");
+    ask.headers_mut()
+        .append("x-api-key", ALL_SCOPES.parse().unwrap());
+    assert_eq!(send(routes(gateway()), ask).await.status, 401);
 }
 
 /// Part of SEC-24: a route that anybody may call is an exception to look at. That each route has a

@@ -35,10 +35,7 @@ impl Prepared {
     /// Reads the request. Blocks for milliseconds when the prompt is long, and for up to a second
     /// when the answer has a form.
     pub fn of(weights: &Weights, request: GenerateRequest) -> Result<Self, Error> {
-        // A model that must not call anything is shown nothing to call.
-        let tools = request
-            .tools
-            .filter(|tools| tools.choice != ToolChoice::None);
+        let tools = shown(request.tools);
         let is_chat = matches!(request.prompt, Prompt::Chat(_));
         let tokens = tokens(weights, request.prompt, tools.as_ref())?;
         let style = if is_chat {
@@ -80,6 +77,17 @@ impl Prepared {
             constraint,
         })
     }
+}
+
+/// How many tokens a prompt has. Blocks for milliseconds when it is long.
+pub(super) fn count(weights: &Weights, request: GenerateRequest) -> Result<usize, Error> {
+    let tools = shown(request.tools);
+    Ok(tokens(weights, request.prompt, tools.as_ref())?.len())
+}
+
+/// A model that must not call anything is shown nothing to call.
+fn shown(tools: Option<Tools>) -> Option<Tools> {
+    tools.filter(|tools| tools.choice != ToolChoice::None)
 }
 
 fn tokens(weights: &Weights, prompt: Prompt, tools: Option<&Tools>) -> Result<Vec<Token>, Error> {
