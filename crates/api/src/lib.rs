@@ -4,7 +4,7 @@
 //!
 //! # Layout
 //!
-//! - [`chat`], [`completions`], [`embeddings`], [`models`]: the REST endpoints
+//! - [`chat`], [`completions`], [`embeddings`], [`models`], [`balance`]: the REST endpoints
 //! - [`stream`]: messages of the WebSocket `/v1/stream`
 //! - [`feedback`]: what an answer was worth
 //! - [`oauth`]: tokens, introspection and metadata (RFC 6749, 7662, 8414)
@@ -12,7 +12,10 @@
 //! - [`sampling`], [`mod@format`], [`tools`], [`logprobs`], [`usage`]: fields that several
 //!   endpoints share
 //! - [`sse`]: server-sent events, written and read
+//! - [`bounded`]: lists that are read no further than anyone may send them
 
+pub mod balance;
+pub mod bounded;
 pub mod chat;
 pub mod completions;
 pub mod embeddings;

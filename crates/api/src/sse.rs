@@ -13,6 +13,15 @@ pub fn write_event(data: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\n\n");
 }
 
+/// Appends a comment, which readers skip. A blank line after it is what most servers send, but a
+/// reader that was ever told an `id` takes it for an event without data, and some fail at that
+/// one: a stream with ids has its comments bare.
+pub fn write_comment(text: &str, bare: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(if bare { b"\n" } else { b"\n\n" });
+}
+
 /// Takes an event stream apart, however the network cut it. What arrives in one piece is not
 /// copied.
 #[derive(Debug)]

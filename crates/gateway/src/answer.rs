@@ -1,10 +1,13 @@
 //! What a generation yields, in the words of the public API.
 
 pub mod logprobs;
+mod noise;
 
 use fathom_api::tools::{FunctionCall, FunctionDelta, ToolCall, ToolCallDelta};
 use fathom_api::usage::{FinishReason, Usage};
 use fathom_proto::inference;
+
+pub use noise::obfuscation;
 
 /// The public name of the reason.
 pub fn finish_reason(reason: inference::FinishReason) -> FinishReason {

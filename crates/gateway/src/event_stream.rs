@@ -29,6 +29,10 @@ pub trait Events: Send + Unpin + 'static {
     fn finish(&self, generation: &Generation, choice: usize, reason: FinishReason) -> Vec<u8>;
     /// The event with the token counts.
     fn usage(&self, generation: &Generation, usage: Usage) -> Vec<u8>;
+    /// The event that ends a stream which fails.
+    fn failure(&self, error: &Error) -> Vec<u8> {
+        to_json(&error::body(error))
+    }
 }
 
 /// The answer that streams `generation`, with an event for the counts if the caller asked.
@@ -46,7 +50,12 @@ pub fn response<E: Events>(generation: Generation, events: E, include_usage: boo
         opening,
         ended: false,
     };
-    let mut response = Response::new(Body::from_stream(stream));
+    head(Body::from_stream(stream))
+}
+
+/// The answer whose body is a stream of events.
+pub fn head(body: Body) -> Response {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,
@@ -97,7 +106,7 @@ impl<E: Events> EventStream<E> {
             }
             Err(error) => {
                 error.log_cause(Some(generation.request_id()));
-                write_event(&to_json(&error::body(&error)), out);
+                write_event(&self.events.failure(&error), out);
                 self.ended = true;
             }
         }

@@ -87,7 +87,9 @@ impl Generation {
             let begun = choices.try_next().await?;
             Ok((choices, begun.ok_or_else(choices::did_not_begin)?))
         };
+        let waiting = record.asks();
         let (choices, (begun, started)) = lifetime.run(begin).await?;
+        drop(waiting);
         record.set_model(model.clone());
         let mut generation = Self {
             model: model.to_string(),

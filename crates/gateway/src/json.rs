@@ -1,14 +1,18 @@
 //! JSON bodies, read so that the caller learns where one is wrong.
 
+mod duplicates;
+
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Response};
 use fathom_proto::ErrorCode;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
+use crate::record::Record;
 
 /// A JSON body.
 pub struct Json<T>(pub T);
@@ -18,10 +22,26 @@ where
     S: Send + Sync,
     T: DeserializeOwned,
 {
-    type Rejection = ApiError;
+    type Rejection = Unreadable;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        read(request, state, &[JSON]).await.map(Self)
+    async fn from_request(request: Request, state: &S) -> Result<Self, Unreadable> {
+        let value = read(request, state, &[JSON]).await;
+        value.map(Self).map_err(Unreadable)
+    }
+}
+
+/// A body that could not be read, which some dialects tell from one that asks for something wrong.
+pub struct Unreadable(ApiError);
+
+/// Left on the answer to such a body; never sent.
+#[derive(Clone, Copy)]
+pub struct Malformed;
+
+impl IntoResponse for Unreadable {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        response.extensions_mut().insert(Malformed);
+        response
     }
 }
 
@@ -57,10 +77,11 @@ where
             format!("the body must be JSON; send `Content-Type: {types}`"),
         ));
     }
-    let body = Bytes::from_request(request, state)
-        .await
-        .map_err(unreadable)?;
-    parse(&body)
+    let record = request.extensions().get::<Record>().cloned();
+    let reading = record.as_ref().map(Record::reads);
+    let body = Bytes::from_request(request, state).await;
+    drop(reading);
+    parse(&body.map_err(unreadable)?)
 }
 
 /// Reads JSON; the error names the field.
@@ -85,6 +106,9 @@ pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
             "the body goes on after the end of its JSON",
         )
     })?;
+    // Whoever reads the other one of two values would see another request than the one checked here.
+    duplicates::refuse(text)
+        .map_err(|error| ApiError::new(ErrorCode::InvalidRequest, problem(&error)))?;
     Ok(value)
 }
 

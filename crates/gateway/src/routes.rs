@@ -1,6 +1,7 @@
 //! The table of routes, and the layers around all of them.
 
 mod admin;
+mod balance;
 mod chat;
 mod completions;
 mod embeddings;
@@ -21,7 +22,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::Gateway;
 use crate::error::ApiError;
 use crate::policy::Policy;
-use crate::record;
+use crate::{dialect, record};
 
 /// Everything the public port answers.
 pub fn routes(gateway: Gateway) -> Router {
@@ -30,22 +31,27 @@ pub fn routes(gateway: Gateway) -> Router {
 
 type Route = (&'static str, Policy, MethodRouter<Gateway>);
 
-/// Every route with its policy. DeepSeek serves the same routes without `/v1`.
+/// Every route with its policy. DeepSeek serves the same routes without `/v1`, and some below
+/// `/beta`; [`dialect`] says what is different there.
 fn table() -> Vec<Route> {
     let inference = Policy::Scope(Scope::Inference);
     let models = Policy::Scope(Scope::ModelsRead);
     vec![
         ("/v1/chat/completions", inference, post(chat::create)),
         ("/chat/completions", inference, post(chat::create)),
+        ("/beta/chat/completions", inference, post(chat::create)),
         ("/v1/completions", inference, post(completions::create)),
         ("/completions", inference, post(completions::create)),
+        ("/beta/completions", inference, post(completions::create)),
         ("/v1/embeddings", inference, post(embeddings::create)),
         ("/embeddings", inference, post(embeddings::create)),
         ("/v1/feedback", inference, post(feedback::create)),
         ("/v1/models", models, get(models::list)),
         ("/models", models, get(models::list)),
+        ("/beta/models", models, get(models::list)),
         ("/v1/models/{id}", models, get(models::retrieve)),
         ("/models/{id}", models, get(models::retrieve)),
+        ("/user/balance", inference, get(balance::retrieve)),
         ("/v1/stream", Policy::OwnCredentials, get(stream::upgrade)),
     ]
     .into_iter()
@@ -67,6 +73,7 @@ fn layered(table: Vec<Route>, gateway: Gateway) -> Router {
         .layer(CatchPanicLayer::custom(|_| panicked()))
         .layer(DefaultBodyLimit::max(max_body_bytes))
         .layer(from_fn(admin::problem::layer))
+        .layer(from_fn(dialect::layer))
         // Outermost, so that every answer has an id and leaves one log line.
         .layer(from_fn(record::layer))
         .with_state(gateway)

@@ -3,6 +3,7 @@
 mod answer;
 mod call_ids;
 mod prompt;
+mod thoughts;
 mod vectors;
 
 use std::num::NonZeroUsize;
@@ -25,6 +26,7 @@ use tokio::task::spawn_blocking;
 use crate::admission::{Admission, JobEnd, Limits, Place};
 use crate::engine::local::answer::Answer;
 use crate::engine::local::prompt::Prepared;
+use crate::engine::local::thoughts::Thoughts;
 use crate::engine::{Engine, answer_budget, extra, param, too_long};
 use crate::{Error, LocalConfig, PromptTokens};
 
@@ -113,9 +115,10 @@ impl Local {
         &self,
         place: Place,
         request: &GenerateRequest,
+        thoughts: Thoughts,
     ) -> Result<(Place, Prepared), Error> {
         let (weights, asked) = (self.weights.clone(), request.clone());
-        let prepared = spawn_blocking(move || (place, Prepared::of(&weights, asked)));
+        let prepared = spawn_blocking(move || (place, Prepared::of(&weights, asked, thoughts)));
         let (place, prepared) = prepared.await?;
         let prepared = prepared.map_err(|error| match error {
             Error::Prompt {
@@ -192,8 +195,9 @@ impl Engine for Local {
                 problem: "its weights are real; leave it out".to_owned(),
             });
         }
+        let thoughts = Thoughts::asked_for(&known);
         let place = self.admission.enter()?;
-        let (place, prepared) = self.prepare(place, &request).await?;
+        let (place, prepared) = self.prepare(place, &request, thoughts).await?;
         let tokens = prepared.tokens.len();
         let max_tokens = answer_budget(&request, param(&request.prompt), tokens, &self.deployment)?;
         let told = request.generated.len();

@@ -2,27 +2,49 @@
 
 use fathom_api::chat::{ChatChunk, ChunkChoice, Delta};
 use fathom_api::logprobs::ChatLogprobs;
+use fathom_api::sampling::StreamOptions;
 use fathom_api::usage::{FinishReason, Usage};
+use fathom_proto::Error;
 use fathom_proto::inference::{self, Piece};
 
-use crate::answer::{self, choice_index, logprobs};
+use crate::answer::{self, choice_index, logprobs, obfuscation};
+use crate::dialect::Dialect;
 use crate::event_stream::{Events, to_json};
 use crate::generation::Generation;
 
 /// Writes `chat.completion.chunk`s.
 pub struct ChatEvents {
     /// The same in every event.
-    pub id: String,
-    /// Whether the counts are told.
-    pub include_usage: bool,
+    id: String,
+    options: StreamOptions,
+    dialect: Dialect,
 }
 
 impl ChatEvents {
+    /// Events of this generation.
+    pub fn new(generation: &Generation, options: StreamOptions, dialect: Dialect) -> Self {
+        Self {
+            id: format!("chatcmpl-{}", generation.request_id()),
+            options,
+            dialect,
+        }
+    }
+
     fn chunk(
         &self,
         generation: &Generation,
         choice: Option<ChunkChoice<'_>>,
         usage: Option<Usage>,
+    ) -> Vec<u8> {
+        self.noisy_chunk(generation, choice, usage, None)
+    }
+
+    fn noisy_chunk(
+        &self,
+        generation: &Generation,
+        choice: Option<ChunkChoice<'_>>,
+        usage: Option<Usage>,
+        noise: Option<String>,
     ) -> Vec<u8> {
         to_json(&ChatChunk {
             id: self.id.as_str().into(),
@@ -31,7 +53,8 @@ impl ChatEvents {
             model: generation.model.as_str().into(),
             system_fingerprint: generation.fingerprint.as_deref().map(Into::into),
             choices: choice.into_iter().collect(),
-            usage: self.include_usage.then_some(usage),
+            usage: self.options.include_usage.then_some(usage),
+            obfuscation: noise.map(Into::into),
         })
     }
 }
@@ -50,6 +73,7 @@ impl Events for ChatEvents {
         let told = (!new.logprobs.is_empty()).then_some(new.logprobs);
         let mut delta = Delta::default();
         let mut logprobs = None;
+        let noise = obfuscation(self.options, &new.piece);
         match new.piece {
             Piece::Text(text) => {
                 delta.content = Some(text.into());
@@ -63,7 +87,8 @@ impl Events for ChatEvents {
                 delta.tool_calls = Some(vec![answer::tool_call_delta(piece)]);
             }
         }
-        self.chunk(generation, Some(choice(index, delta, logprobs, None)), None)
+        let choice = choice(index, delta, logprobs, None);
+        self.noisy_chunk(generation, Some(choice), None, noise)
     }
 
     fn finish(&self, generation: &Generation, index: usize, reason: FinishReason) -> Vec<u8> {
@@ -73,6 +98,10 @@ impl Events for ChatEvents {
 
     fn usage(&self, generation: &Generation, usage: Usage) -> Vec<u8> {
         self.chunk(generation, None, Some(usage))
+    }
+
+    fn failure(&self, error: &Error) -> Vec<u8> {
+        to_json(&self.dialect.body(error))
     }
 }
 

@@ -1,28 +1,33 @@
 //! Completions as events.
 
 use fathom_api::completions::{Choice, Completion};
+use fathom_api::sampling::StreamOptions;
 use fathom_api::usage::{FinishReason, Usage};
+use fathom_proto::Error;
 use fathom_proto::inference::{Delta, Piece};
 
-use crate::answer::{choice_index, logprobs};
+use crate::answer::{choice_index, logprobs, obfuscation};
+use crate::dialect::Dialect;
 use crate::event_stream::{Events, to_json};
 use crate::generation::Generation;
 
 /// Writes `text_completion`s.
 pub struct CompletionEvents {
     id: String,
-    include_usage: bool,
+    options: StreamOptions,
+    dialect: Dialect,
     /// Where the next token of each choice begins, in characters.
     offsets: Vec<u32>,
 }
 
 impl CompletionEvents {
-    /// Events of so many choices under one id.
-    pub fn new(id: String, include_usage: bool, choices: usize) -> Self {
+    /// Events of this generation.
+    pub fn new(generation: &Generation, options: StreamOptions, dialect: Dialect) -> Self {
         Self {
-            id,
-            include_usage,
-            offsets: vec![0; choices],
+            id: format!("cmpl-{}", generation.request_id()),
+            options,
+            dialect,
+            offsets: vec![0; generation.choices()],
         }
     }
 
@@ -31,6 +36,7 @@ impl CompletionEvents {
         generation: &Generation,
         choice: Option<Choice<'_>>,
         usage: Option<Usage>,
+        noise: Option<String>,
     ) -> Vec<u8> {
         to_json(&Completion {
             id: self.id.as_str().into(),
@@ -39,7 +45,8 @@ impl CompletionEvents {
             model: generation.model.as_str().into(),
             system_fingerprint: generation.fingerprint.as_deref().map(Into::into),
             choices: choice.into_iter().collect(),
-            usage: self.include_usage.then_some(usage),
+            usage: self.options.include_usage.then_some(usage),
+            obfuscation: noise.map(Into::into),
         })
     }
 }
@@ -54,6 +61,7 @@ impl Events for CompletionEvents {
         let logprobs = offset
             .filter(|_| !delta.logprobs.is_empty())
             .map(|offset| logprobs::of_completion(delta.logprobs, offset));
+        let noise = obfuscation(self.options, &delta.piece);
         let text = match delta.piece {
             // A text has no thoughts; what an upstream takes for some is part of it.
             Piece::Text(text) | Piece::Reasoning(text) => text,
@@ -65,7 +73,7 @@ impl Events for CompletionEvents {
             logprobs,
             finish_reason: None,
         };
-        self.event(generation, Some(choice), None)
+        self.event(generation, Some(choice), None, noise)
     }
 
     fn finish(&self, generation: &Generation, index: usize, reason: FinishReason) -> Vec<u8> {
@@ -75,10 +83,14 @@ impl Events for CompletionEvents {
             logprobs: None,
             finish_reason: Some(reason),
         };
-        self.event(generation, Some(choice), None)
+        self.event(generation, Some(choice), None, None)
     }
 
     fn usage(&self, generation: &Generation, usage: Usage) -> Vec<u8> {
-        self.event(generation, None, Some(usage))
+        self.event(generation, None, Some(usage), None)
+    }
+
+    fn failure(&self, error: &Error) -> Vec<u8> {
+        to_json(&self.dialect.body(error))
     }
 }
