@@ -60,6 +60,8 @@ where
     }
 }
 
+/// Of the place in a body that is wrong, so much is told.
+const MAX_PATH_BYTES: usize = 200;
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
@@ -88,7 +90,7 @@ where
 pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
     let mut json = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
+        let path = shortened(error.path().to_string());
         let problem = problem(error.inner());
         if path == "." {
             ApiError::new(
@@ -112,9 +114,21 @@ pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
     Ok(value)
 }
 
+/// The beginning of a path, which has the caller's own names in it.
+fn shortened(mut path: String) -> String {
+    if path.len() > MAX_PATH_BYTES {
+        path.truncate(path.floor_char_boundary(MAX_PATH_BYTES));
+        path.push('…');
+    }
+    path
+}
+
 /// serde's text repeats a rejected string, which may be a prompt; what is left says enough.
 fn problem(error: &serde_json::Error) -> String {
     let at = format!("line {} column {}", error.line(), error.column());
+    if error.to_string().starts_with("recursion limit exceeded") {
+        return format!("it is nested too deeply at {at}");
+    }
     if !error.is_data() {
         return format!("it is no JSON at {at}");
     }

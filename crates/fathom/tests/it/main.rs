@@ -13,6 +13,7 @@ mod cancel;
 mod clock;
 mod configuration;
 mod death;
+mod dialects;
 mod engines;
 mod examples;
 mod experiments;

@@ -3,12 +3,16 @@
 mod admin;
 mod answers;
 mod broken_streams;
+mod dialects;
 mod embeddings;
 mod fakes;
 mod fan_out;
 mod feedback;
 mod guard;
+mod headers;
+mod hostile;
 mod identities;
+mod keep_alives;
 mod models;
 mod oauth;
 mod paths;
