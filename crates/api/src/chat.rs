@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounded;
 use crate::format::ResponseFormat;
 use crate::logprobs::ChatLogprobs;
 use crate::sampling::{Extra, LogitBias, OneOrMany, StreamOptions};
@@ -16,6 +17,7 @@ pub struct ChatRequest {
     /// Name of the model.
     pub model: String,
     /// Turns, oldest first.
+    #[serde(deserialize_with = "bounded::messages")]
     pub messages: Vec<Message>,
     /// Most tokens to generate.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,7 +47,11 @@ pub struct ChatRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_p: Option<f32>,
     /// Added to the logits of single tokens, from -100 to 100.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "bounded::numbers",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub logit_bias: Option<LogitBias>,
     /// Texts that end the generation.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,7 +69,11 @@ pub struct ChatRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_format: Option<ResponseFormat>,
     /// Functions that the model may call.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "bounded::items",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub tools: Option<Vec<Tool>>,
     /// Whether it must; `auto` when there are functions.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,6 +112,9 @@ pub struct Message {
     /// The call that a `tool` turn answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_call_id: Option<String>,
+    /// Whether this last turn is the beginning of the answer (DeepSeek's beta).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<bool>,
     /// Everything else.
     #[serde(flatten)]
     pub extra: Extra,
@@ -200,6 +213,9 @@ pub struct ChatChunk<'a> {
     /// In the last event if asked for; `null` in the events before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Option<Usage>>,
+    /// Noise that makes events equally long, if asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obfuscation: Option<Cow<'a, str>>,
 }
 
 /// A piece of an answer.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounded;
 use crate::logprobs::CompletionLogprobs;
 use crate::sampling::{Extra, LogitBias, OneOrMany, StreamOptions};
 use crate::usage::{FinishReason, Usage};
@@ -40,7 +41,11 @@ pub struct CompletionRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_p: Option<f32>,
     /// Added to the logits of single tokens, from -100 to 100.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "bounded::numbers",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub logit_bias: Option<LogitBias>,
     /// Texts that end the generation.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,6 +112,9 @@ pub struct Completion<'a> {
     /// In a whole answer, and in the last event if asked for; `null` in the events before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Option<Usage>>,
+    /// Noise that makes events equally long, if asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obfuscation: Option<Cow<'a, str>>,
 }
 
 /// A continuation, or a piece of one.

@@ -4,7 +4,7 @@
 //!
 //! # Layout
 //!
-//! - [`chat`], [`completions`], [`embeddings`], [`models`]: the REST endpoints
+//! - [`chat`], [`completions`], [`embeddings`], [`models`], [`balance`]: the REST endpoints
 //! - [`messages`]: Anthropic's dialect
 //! - [`responses`]: OpenAI's newer one
 //! - [`stream`]: messages of the WebSocket `/v1/stream`
@@ -14,7 +14,10 @@
 //! - [`sampling`], [`mod@format`], [`tools`], [`logprobs`], [`usage`]: fields that several
 //!   endpoints share
 //! - [`sse`]: server-sent events, written and read
+//! - [`bounded`]: lists that are read no further than anyone may send them
 
+pub mod balance;
+pub mod bounded;
 pub mod chat;
 pub mod completions;
 pub mod embeddings;

@@ -15,6 +15,7 @@ pub struct Tool {
 
 /// A function that the model may call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FunctionDefinition {
     /// Its name.
     pub name: String,

@@ -2,11 +2,14 @@
 
 pub mod logprobs;
 pub mod messages;
+mod noise;
 pub mod responses;
 
 use fathom_api::tools::{FunctionCall, FunctionDelta, ToolCall, ToolCallDelta};
 use fathom_api::usage::{FinishReason, Usage};
 use fathom_proto::inference;
+
+pub use noise::obfuscation;
 
 /// The public name of the reason.
 pub fn finish_reason(reason: inference::FinishReason) -> FinishReason {

@@ -13,6 +13,9 @@ use crate::origin::Origin;
 /// A message between services holds a body and a little more.
 const MAX_BODY_BYTES: usize = MAX_MESSAGE_BYTES - 64 * 1024;
 
+/// Some proxies give up a connection after so much more than that.
+const MAX_KEEP_ALIVE: Duration = Duration::from_secs(15);
+
 /// Addresses, limits and defaults of the public edge.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -35,6 +38,10 @@ pub struct Config {
     /// A request that takes longer, streams included, is ended with an error.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
+    /// How long an answer may stay silent before it begins with something that readers skip; what
+    /// fails after that has the status 200. At most [`MAX_KEEP_ALIVE`]; zero: it may for ever.
+    #[serde(with = "humantime_serde")]
+    pub keep_alive: Duration,
     /// How many answers of one request are generated at a time; the next one begins when one ends.
     /// With more than an engine has slots, they wait in its queue for one another.
     pub concurrent_choices: NonZeroUsize,
@@ -90,6 +97,12 @@ impl Config {
                 alias.pattern, alias.model
             ));
         }
+        if self.keep_alive > MAX_KEEP_ALIVE {
+            return Err(format!(
+                "`gateway.keep_alive` is {:?}; it must be at most {MAX_KEEP_ALIVE:?}",
+                self.keep_alive
+            ));
+        }
         if self.default_max_tokens == 0 {
             return Err("`gateway.default_max_tokens` is 0; it must be at least 1".to_owned());
         }
@@ -124,6 +137,7 @@ impl Default for Config {
             max_body_bytes: 4 * 1024 * 1024,
             call_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(600),
+            keep_alive: Duration::from_secs(10),
             concurrent_choices: NonZeroUsize::MIN.saturating_add(3),
             identity_grace: Duration::from_secs(60),
             identity_cache_entries: 50_000,

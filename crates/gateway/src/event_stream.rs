@@ -44,7 +44,6 @@ pub trait Events: Send + Unpin + 'static {
     fn error(&mut self, error: &Error, out: &mut Vec<u8>);
 
     /// What says nothing, to be sent between two events while nothing else is.
-    #[expect(dead_code, reason = "nothing is sent while a request waits, yet")]
     fn keep_alive(&self) -> &'static [u8] {
         b": keep-alive\n\n"
     }
@@ -60,7 +59,12 @@ pub fn response<E: Events>(generation: Generation, mut events: E) -> Response {
         opening,
         ended: false,
     };
-    let mut response = Response::new(Body::from_stream(stream));
+    head(Body::from_stream(stream))
+}
+
+/// The answer whose body is a stream of events.
+pub fn head(body: Body) -> Response {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,

@@ -87,13 +87,13 @@ impl Generation {
             let begun = choices.try_next().await?;
             Ok((choices, begun.ok_or_else(choices::did_not_begin)?))
         };
+        let waiting = record.asks();
         let (choices, (begun, started)) = lifetime.run(begin).await?;
+        drop(waiting);
         record.set_model(model.clone());
         let mut generation = Self {
             model: model.to_string(),
-            created: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |time| time.as_secs()),
+            created: now(),
             fingerprint: None,
             choices: Guarded::new(choices, lifetime),
             unfinished: count,
@@ -202,6 +202,13 @@ impl Stream for Generation {
         }
         Poll::Ready(Some(output))
     }
+}
+
+/// Seconds since the epoch.
+pub fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs())
 }
 
 /// Whether nobody would miss it.

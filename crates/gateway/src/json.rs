@@ -1,8 +1,11 @@
 //! JSON bodies, read so that the caller learns where one is wrong.
 
+mod duplicates;
+
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Response};
 use fathom_kit::server::BodyStalled;
 use fathom_proto::ErrorCode;
 use http::header::CONTENT_TYPE;
@@ -10,6 +13,7 @@ use http::{HeaderMap, StatusCode};
 use serde::de::{Deserialize, DeserializeOwned};
 
 use crate::error::ApiError;
+use crate::record::Record;
 
 /// A JSON body.
 pub struct Json<T>(pub T);
@@ -19,10 +23,26 @@ where
     S: Send + Sync,
     T: DeserializeOwned,
 {
-    type Rejection = ApiError;
+    type Rejection = Unreadable;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        read(request, state, &[JSON]).await.map(Self)
+    async fn from_request(request: Request, state: &S) -> Result<Self, Unreadable> {
+        let value = read(request, state, &[JSON]).await;
+        value.map(Self).map_err(Unreadable)
+    }
+}
+
+/// A body that could not be read, which some dialects tell from one that asks for something wrong.
+pub struct Unreadable(ApiError);
+
+/// Left on the answer to such a body; never sent.
+#[derive(Clone, Copy)]
+pub struct Malformed;
+
+impl IntoResponse for Unreadable {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        response.extensions_mut().insert(Malformed);
+        response
     }
 }
 
@@ -41,6 +61,8 @@ where
     }
 }
 
+/// Of the place in a body that is wrong, so much is told.
+const MAX_PATH_BYTES: usize = 200;
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
@@ -58,17 +80,18 @@ where
             format!("the body must be JSON; send `Content-Type: {types}`"),
         ));
     }
-    let body = Bytes::from_request(request, state)
-        .await
-        .map_err(unreadable)?;
-    parse(&body)
+    let record = request.extensions().get::<Record>().cloned();
+    let reading = record.as_ref().map(Record::reads);
+    let body = Bytes::from_request(request, state).await;
+    drop(reading);
+    parse(&body.map_err(unreadable)?)
 }
 
 /// Reads JSON; the error names the field.
 pub fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, ApiError> {
     let mut json = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
+        let path = shortened(error.path().to_string());
         let problem = problem(error.inner());
         if path == "." {
             ApiError::new(
@@ -86,12 +109,27 @@ pub fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, ApiError> {
             "the body goes on after the end of its JSON",
         )
     })?;
+    // Whoever reads the other one of two values would see another request than the one checked here.
+    duplicates::refuse(text)
+        .map_err(|error| ApiError::new(ErrorCode::InvalidRequest, problem(&error)))?;
     Ok(value)
+}
+
+/// The beginning of a path, which has the caller's own names in it.
+fn shortened(mut path: String) -> String {
+    if path.len() > MAX_PATH_BYTES {
+        path.truncate(path.floor_char_boundary(MAX_PATH_BYTES));
+        path.push('…');
+    }
+    path
 }
 
 /// serde's text repeats a rejected string, which may be a prompt; what is left says enough.
 fn problem(error: &serde_json::Error) -> String {
     let at = format!("line {} column {}", error.line(), error.column());
+    if error.to_string().starts_with("recursion limit exceeded") {
+        return format!("it is nested too deeply at {at}");
+    }
     if !error.is_data() {
         return format!("it is no JSON at {at}");
     }

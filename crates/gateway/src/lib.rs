@@ -14,6 +14,9 @@
 //! - [`answer`]: what is generated, in the words of the public API
 //! - [`json`]: reads a JSON body, and says where it is wrong
 //! - [`event_stream`]: a generation as server-sent events
+//! - [`keep_alive`]: signs of life while an answer is not there
+//! - [`dialect`]: whose API a route speaks
+//! - [`limits`]: how much a caller may use, as far as it is told
 //! - [`origin`]: which pages of the web may speak to this server
 //! - [`record`]: the id of a request, its log line and its metrics
 //! - [`error`]: errors as HTTP answers
@@ -34,6 +37,7 @@ use tokio::time::timeout;
 
 mod answer;
 pub mod config;
+mod dialect;
 mod error;
 mod event_stream;
 mod failover;
@@ -41,7 +45,9 @@ pub mod fuzz;
 mod generation;
 pub mod identity;
 mod json;
+mod keep_alive;
 mod lifetime;
+mod limits;
 pub mod metrics;
 pub mod origin;
 mod policy;

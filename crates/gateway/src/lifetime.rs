@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::Gateway;
 use crate::error::model_not_found;
 use crate::identity::Session;
+use crate::limits::RateLimits;
 use crate::record::Record;
 
 /// The time in which a request for a model may run.
@@ -51,6 +52,7 @@ impl Lifetime {
         user: Option<UserId>,
     ) -> RequestContext {
         let principal = session.principal();
+        record.set_limits(RateLimits::of(principal, &self.model));
         RequestContext {
             request_id: record.id().clone(),
             tenant: principal.tenant.clone(),

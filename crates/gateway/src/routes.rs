@@ -1,6 +1,7 @@
 //! The table of routes, and the layers around all of them.
 
 mod admin;
+mod balance;
 mod chat;
 mod completions;
 mod embeddings;
@@ -25,7 +26,7 @@ use crate::Gateway;
 use crate::error::ApiError;
 use crate::json;
 use crate::policy::Policy;
-use crate::record;
+use crate::{dialect, record};
 
 /// Everything the public port answers.
 pub fn routes(gateway: Gateway) -> Router {
@@ -34,7 +35,8 @@ pub fn routes(gateway: Gateway) -> Router {
 
 type Route = (&'static str, Policy, MethodRouter<Gateway>);
 
-/// Every route with its policy. DeepSeek serves the same routes without `/v1`.
+/// Every route with its policy. DeepSeek serves the same routes without `/v1`, and some below
+/// `/beta`; [`dialect`] says what is different there.
 fn table() -> Vec<Route> {
     let inference = Policy::Scope(Scope::Inference);
     let by_key = Policy::ScopeByKey(Scope::Inference);
@@ -42,8 +44,10 @@ fn table() -> Vec<Route> {
     vec![
         ("/v1/chat/completions", inference, post(chat::create)),
         ("/chat/completions", inference, post(chat::create)),
+        ("/beta/chat/completions", inference, post(chat::create)),
         ("/v1/completions", inference, post(completions::create)),
         ("/completions", inference, post(completions::create)),
+        ("/beta/completions", inference, post(completions::create)),
         ("/v1/embeddings", inference, post(embeddings::create)),
         ("/embeddings", inference, post(embeddings::create)),
         ("/v1/responses", inference, post(responses::create)),
@@ -59,8 +63,10 @@ fn table() -> Vec<Route> {
         ("/v1/feedback", inference, post(feedback::create)),
         ("/v1/models", models, get(models::list)),
         ("/models", models, get(models::list)),
+        ("/beta/models", models, get(models::list)),
         ("/v1/models/{id}", models, get(models::retrieve)),
         ("/models/{id}", models, get(models::retrieve)),
+        ("/user/balance", inference, get(balance::retrieve)),
         ("/v1/stream", Policy::OwnCredentials, get(stream::upgrade)),
     ]
     .into_iter()
@@ -84,6 +90,7 @@ fn layered(table: Vec<Route>, gateway: Gateway) -> Router {
         .layer(from_fn_with_state(max_body_bytes, declared_length))
         .layer(from_fn(admin::problem::layer))
         .layer(from_fn(messages::error::layer))
+        .layer(from_fn(dialect::layer))
         // Outermost, so that every answer has an id and leaves one log line.
         .layer(from_fn(record::layer))
         .with_state(gateway)

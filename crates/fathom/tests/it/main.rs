@@ -22,6 +22,7 @@ mod inspect;
 mod model_versions;
 mod models;
 mod oauth_clients;
+mod openai;
 mod process;
 mod restart;
 mod secrecy;

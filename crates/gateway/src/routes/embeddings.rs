@@ -34,7 +34,10 @@ pub async fn create(
     let Embeddings {
         vectors,
         prompt_tokens,
-    } = lifetime.run(answer).await?;
+    } = {
+        let _waiting = record.asks();
+        lifetime.run(answer).await?
+    };
     record.set_model(model.clone());
     record.set_usage(Usage {
         prompt_tokens,

@@ -12,9 +12,11 @@ use serde_json::Value;
 
 use self::events::MessageEvents;
 use crate::error::ApiError;
+use crate::event_stream::to_json;
 use crate::generation::{Generation, WholeChoice};
 use crate::identity::Session;
 use crate::json::Json;
+use crate::keep_alive::KeepAlive;
 use crate::lifetime::Lifetime;
 use crate::record::Record;
 use crate::{Gateway, answer, event_stream, request};
@@ -38,18 +40,37 @@ pub async fn create(
     let asked = request::anthropic::from_messages(request, &gateway.config)?;
     let id = format!("msg_{}", record.id());
     let stops = asked.stops;
-    let generation = Generation::start(&gateway, &session, &record, asked.fan_out)
-        .await
-        .map_err(renamed)?;
     let form = Form {
         signature: record.id().to_string(),
         hides_thoughts: asked.hides_thoughts,
         stops,
     };
+    let config = gateway.config.clone();
+    let (of_request, fan_out) = (record.clone(), asked.fan_out);
+    let start = async move {
+        Generation::start(&gateway, &session, &of_request, fan_out)
+            .await
+            .map_err(renamed)
+    };
+    let request_id = record.id().to_string();
     if stream {
-        let events = MessageEvents::new(id, model, record.id().to_string(), form);
-        return Ok(event_stream::response(generation, events));
+        let events = MessageEvents::new(id, model, request_id, form);
+        let alive = KeepAlive::events(&config, events.clone(), &record);
+        let work = async move { Ok(event_stream::response(start.await?, events)) };
+        return alive.answer(work).await;
     }
+    let failure = move |failed: &Error| to_json(&error::body(failed, Some(request_id.as_str())));
+    let alive = KeepAlive::whole(&config, failure, &record);
+    let work = async move { whole(start.await?, id, model, form).await };
+    alive.answer(work).await
+}
+
+async fn whole(
+    generation: Generation,
+    id: String,
+    model: String,
+    form: Form,
+) -> Result<Response, ApiError> {
     let whole = generation.whole().await.map_err(renamed)?;
     let choice = whole.choices.into_iter().next();
     let choice = choice.ok_or_else(|| unfit("the answer is empty"))?;
@@ -90,6 +111,7 @@ fn renamed(error: Error) -> Error {
 }
 
 /// What the request says of the form of its answer.
+#[derive(Clone)]
 struct Form {
     /// What comes back with a thought.
     signature: String,

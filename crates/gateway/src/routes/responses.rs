@@ -11,10 +11,12 @@ use self::events::ResponseEvents;
 use crate::answer::responses::{
     call, end, item_id, message, put, set_status, text_part, thought, thought_part,
 };
-use crate::error::ApiError;
-use crate::generation::{Generation, WholeChoice};
+use crate::error::{self, ApiError};
+use crate::event_stream::to_json;
+use crate::generation::{Generation, WholeChoice, now};
 use crate::identity::Session;
 use crate::json::Json;
+use crate::keep_alive::KeepAlive;
 use crate::record::Record;
 use crate::{Gateway, event_stream, request};
 
@@ -36,19 +38,36 @@ pub async fn create(
     let asked = request::responses::from_responses(request, &gateway.config)?;
     let mut response = asked.response;
     response.id = format!("resp_{}", record.id());
-    let generation = Generation::start(&gateway, &session, &record, asked.fan_out)
-        .await
-        .map_err(renamed)?;
-    response.created_at = generation.created;
+    response.created_at = now();
+    let config = gateway.config.clone();
+    let (of_request, fan_out) = (record.clone(), asked.fan_out);
+    let start = async move {
+        Generation::start(&gateway, &session, &of_request, fan_out)
+            .await
+            .map_err(renamed)
+    };
+    let request_id = record.id().to_string();
     if stream {
-        let events = ResponseEvents::new(response, record.id().to_string());
-        return Ok(event_stream::response(generation, events));
+        let events = ResponseEvents::new(response, request_id);
+        let alive = KeepAlive::events(&config, events.clone(), &record);
+        let work = async move { Ok(event_stream::response(start.await?, events)) };
+        return alive.answer(work).await;
     }
+    let alive = KeepAlive::whole(&config, |error| to_json(&error::body(error)), &record);
+    let work = async move { whole(start.await?, response, &request_id).await };
+    alive.answer(work).await
+}
+
+async fn whole(
+    generation: Generation,
+    mut response: responses::Response,
+    request_id: &str,
+) -> Result<Response, ApiError> {
     let whole = generation.whole().await.map_err(renamed)?;
     if let Some(choice) = whole.choices.into_iter().next() {
         end(&mut response, choice.reason.clone(), whole.usage)?;
         let summarises = response.reasoning.summary.is_some();
-        response.output = output(choice, record.id().as_str(), summarises);
+        response.output = output(choice, request_id, summarises);
     }
     if let (Status::Incomplete, Some(last)) = (response.status, response.output.last_mut()) {
         set_status(last, Status::Incomplete);

@@ -2,30 +2,43 @@
 
 use fathom_api::chat::{ChatChunk, ChunkChoice, Delta};
 use fathom_api::logprobs::ChatLogprobs;
+use fathom_api::sampling::StreamOptions;
 use fathom_api::sse::{DONE, write_event};
 use fathom_api::usage;
 use fathom_proto::Error;
+use fathom_proto::id::RequestId;
 use fathom_proto::inference::{self, FinishReason, Piece, Usage};
 
-use crate::answer::{self, choice_index, logprobs};
-use crate::error;
+use crate::answer::{self, choice_index, logprobs, obfuscation};
+use crate::dialect::Dialect;
 use crate::event_stream::{Events, to_json};
 use crate::generation::Generation;
 
 /// Writes `chat.completion.chunk`s.
+#[derive(Clone)]
 pub struct ChatEvents {
     /// The same in every event.
-    pub id: String,
-    /// Whether the counts are told.
-    pub include_usage: bool,
+    id: String,
+    options: StreamOptions,
+    dialect: Dialect,
 }
 
 impl ChatEvents {
+    /// Events of the request with this id.
+    pub fn new(request: &RequestId, options: StreamOptions, dialect: Dialect) -> Self {
+        Self {
+            id: format!("chatcmpl-{request}"),
+            options,
+            dialect,
+        }
+    }
+
     fn write(
         &self,
         generation: &Generation,
         choice: Option<ChunkChoice<'_>>,
         usage: Option<usage::Usage>,
+        noise: Option<String>,
         out: &mut Vec<u8>,
     ) {
         let chunk = to_json(&ChatChunk {
@@ -35,7 +48,8 @@ impl ChatEvents {
             model: generation.model.as_str().into(),
             system_fingerprint: generation.fingerprint.as_deref().map(Into::into),
             choices: choice.into_iter().collect(),
-            usage: self.include_usage.then_some(usage),
+            usage: self.options.include_usage.then_some(usage),
+            obfuscation: noise.map(Into::into),
         });
         write_event(&chunk, out);
     }
@@ -53,6 +67,7 @@ impl Events for ChatEvents {
                 generation,
                 Some(choice(index, delta, None, None)),
                 None,
+                None,
                 out,
             );
         }
@@ -68,6 +83,7 @@ impl Events for ChatEvents {
         let told = (!new.logprobs.is_empty()).then_some(new.logprobs);
         let mut delta = Delta::default();
         let mut logprobs = None;
+        let noise = obfuscation(self.options, &new.piece);
         match new.piece {
             Piece::Text(text) => {
                 delta.content = Some(text.into());
@@ -82,7 +98,7 @@ impl Events for ChatEvents {
             }
         }
         let choice = choice(index, delta, logprobs, None);
-        self.write(generation, Some(choice), None, out);
+        self.write(generation, Some(choice), None, noise, out);
         Ok(())
     }
 
@@ -96,10 +112,10 @@ impl Events for ChatEvents {
     ) -> Result<(), Error> {
         let reason = answer::finish_reason(reason);
         let choice = choice(index, Delta::default(), None, Some(reason));
-        self.write(generation, Some(choice), None, out);
+        self.write(generation, Some(choice), None, None, out);
         if let Some(usage) = usage {
-            if self.include_usage {
-                self.write(generation, None, Some(answer::usage(usage)), out);
+            if self.options.include_usage {
+                self.write(generation, None, Some(answer::usage(usage)), None, out);
             }
             write_event(DONE.as_bytes(), out);
         }
@@ -108,7 +124,7 @@ impl Events for ChatEvents {
 
     /// Without `[DONE]`, which says that a stream is complete.
     fn error(&mut self, error: &Error, out: &mut Vec<u8>) {
-        write_event(&to_json(&error::body(error)), out);
+        write_event(&to_json(&self.dialect.body(error)), out);
     }
 }
 

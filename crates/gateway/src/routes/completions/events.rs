@@ -1,30 +1,40 @@
 //! Completions as events.
 
 use fathom_api::completions::{Choice, Completion};
+use fathom_api::sampling::StreamOptions;
 use fathom_api::sse::{DONE, write_event};
 use fathom_api::usage;
 use fathom_proto::Error;
+use fathom_proto::id::RequestId;
 use fathom_proto::inference::{Delta, FinishReason, Piece, Usage};
 
-use crate::answer::{self, choice_index, logprobs};
-use crate::error;
+use crate::answer::{self, choice_index, logprobs, obfuscation};
+use crate::dialect::Dialect;
 use crate::event_stream::{Events, to_json};
 use crate::generation::Generation;
 
 /// Writes `text_completion`s.
+#[derive(Clone)]
 pub struct CompletionEvents {
     id: String,
-    include_usage: bool,
+    options: StreamOptions,
+    dialect: Dialect,
     /// Where the next token of each choice begins, in characters.
     offsets: Vec<u32>,
 }
 
 impl CompletionEvents {
-    /// Events of so many choices under one id.
-    pub fn new(id: String, include_usage: bool, choices: usize) -> Self {
+    /// Events of so many choices of the request with this id.
+    pub fn new(
+        request: &RequestId,
+        choices: usize,
+        options: StreamOptions,
+        dialect: Dialect,
+    ) -> Self {
         Self {
-            id,
-            include_usage,
+            id: format!("cmpl-{request}"),
+            options,
+            dialect,
             offsets: vec![0; choices],
         }
     }
@@ -34,6 +44,7 @@ impl CompletionEvents {
         generation: &Generation,
         choice: Option<Choice<'_>>,
         usage: Option<usage::Usage>,
+        noise: Option<String>,
         out: &mut Vec<u8>,
     ) {
         let event = to_json(&Completion {
@@ -43,7 +54,8 @@ impl CompletionEvents {
             model: generation.model.as_str().into(),
             system_fingerprint: generation.fingerprint.as_deref().map(Into::into),
             choices: choice.into_iter().collect(),
-            usage: self.include_usage.then_some(usage),
+            usage: self.options.include_usage.then_some(usage),
+            obfuscation: noise.map(Into::into),
         });
         write_event(&event, out);
     }
@@ -63,6 +75,7 @@ impl Events for CompletionEvents {
         let logprobs = offset
             .filter(|_| !delta.logprobs.is_empty())
             .map(|offset| logprobs::of_completion(delta.logprobs, offset));
+        let noise = obfuscation(self.options, &delta.piece);
         let text = match delta.piece {
             // A text has no thoughts; what an upstream takes for some is part of it.
             Piece::Text(text) | Piece::Reasoning(text) => text,
@@ -74,7 +87,7 @@ impl Events for CompletionEvents {
             logprobs,
             finish_reason: None,
         };
-        self.write(generation, Some(choice), None, out);
+        self.write(generation, Some(choice), None, noise, out);
         Ok(())
     }
 
@@ -92,10 +105,10 @@ impl Events for CompletionEvents {
             logprobs: None,
             finish_reason: Some(answer::finish_reason(reason)),
         };
-        self.write(generation, Some(choice), None, out);
+        self.write(generation, Some(choice), None, None, out);
         if let Some(usage) = usage {
-            if self.include_usage {
-                self.write(generation, None, Some(answer::usage(usage)), out);
+            if self.options.include_usage {
+                self.write(generation, None, Some(answer::usage(usage)), None, out);
             }
             write_event(DONE.as_bytes(), out);
         }
@@ -104,6 +117,6 @@ impl Events for CompletionEvents {
 
     /// Without `[DONE]`, which says that a stream is complete.
     fn error(&mut self, error: &Error, out: &mut Vec<u8>) {
-        write_event(&to_json(&error::body(error)), out);
+        write_event(&to_json(&self.dialect.body(error)), out);
     }
 }

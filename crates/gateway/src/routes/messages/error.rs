@@ -29,12 +29,7 @@ pub async fn layer(request: Request, next: Next) -> Response {
     let id = record.as_ref().map(|record| record.id().as_str());
     let mut response = next.run(request).await;
     if let Some(ErrorNote(error)) = response.extensions().get() {
-        let body = ErrorBody {
-            kind: "error".into(),
-            error: object(error),
-            request_id: id.map(Cow::Borrowed),
-        };
-        let body = Json(body).into_response().into_body();
+        let body = Json(body(error, id)).into_response().into_body();
         if error.code == ErrorCode::Overloaded
             && let Ok(status) = StatusCode::from_u16(OVERLOADED)
         {
@@ -54,6 +49,15 @@ fn is_ours(path: &str) -> bool {
         || path.starts_with("/v1/messages/")
         || path == "/anthropic"
         || path.starts_with("/anthropic/")
+}
+
+/// The body of an error.
+pub fn body<'a>(error: &'a Error, request_id: Option<&'a str>) -> ErrorBody<'a> {
+    ErrorBody {
+        kind: "error".into(),
+        error: object(error),
+        request_id: request_id.map(Cow::Borrowed),
+    }
 }
 
 /// What is wrong. There is no member for the field at fault, so the message names it.

@@ -15,6 +15,7 @@ use crate::event_stream::{Events, to_json};
 use crate::generation::Generation;
 
 /// Writes `message_start`, blocks, `message_delta` and `message_stop`.
+#[derive(Clone)]
 pub struct MessageEvents {
     id: String,
     model: String,

@@ -19,6 +19,7 @@ use crate::event_stream::{Events, to_json};
 use crate::generation::Generation;
 
 /// Writes the events of one answer.
+#[derive(Clone)]
 pub struct ResponseEvents {
     /// What there is of it.
     response: Response,

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::task::{Context, Poll, ready};
 
+use fathom_api::sse::{DONE, Decoder};
 use fathom_api::usage::Usage;
 use fathom_proto::Error;
 use futures::StreamExt;
@@ -30,29 +31,67 @@ pub trait Answer: Send {
     fn usage(&self) -> Usage;
 }
 
-/// The answer of an endpoint with these events.
+/// The answer of an endpoint with these events, out of the event stream that it would be.
 pub struct Encoder<E> {
     generation: Generation,
     events: E,
-    include_usage: bool,
-    /// Events of which the generation yields several at once; never more than it has choices.
+    /// What the endpoint writes, and how it is taken apart again.
+    stream: Vec<u8>,
+    decoder: Decoder,
+    /// Events of which the generation yields several at once; few more than it has choices.
     ready: VecDeque<Vec<u8>>,
     done: Option<Usage>,
 }
 
 impl<E: Events> Encoder<E> {
     /// Begins with what the endpoint says before the generation does.
-    pub fn new(generation: Generation, events: E, include_usage: bool) -> Self {
-        let choices = 0..generation.choices();
-        let openings = choices.filter_map(|choice| events.opening(&generation, choice));
-        let ready = openings.collect();
-        Self {
+    pub fn new(generation: Generation, mut events: E) -> Self {
+        let mut stream = Vec::new();
+        events.opening(&generation, &mut stream);
+        let mut encoder = Self {
             generation,
             events,
-            include_usage,
-            ready,
+            stream,
+            // What is written here is not a stranger's, and a line of it is never cut.
+            decoder: Decoder::new(usize::MAX),
+            ready: VecDeque::new(),
             done: None,
+        };
+        encoder.take_apart();
+        encoder
+    }
+
+    /// What was written, event by event; the end is told otherwise here.
+    fn take_apart(&mut self) {
+        let ready = &mut self.ready;
+        let taken = self.decoder.feed(&self.stream, |data| {
+            if data != DONE.as_bytes() {
+                ready.push_back(data.to_vec());
+            }
+        });
+        debug_assert!(taken.is_ok(), "nothing is too long");
+        self.stream.clear();
+    }
+
+    /// Writes what the generation yields.
+    fn encode(&mut self, output: Output) -> Result<(), Error> {
+        let (generation, stream) = (&self.generation, &mut self.stream);
+        match output {
+            Output::Delta { choice, delta } => {
+                self.events.delta(generation, choice, delta, stream)?;
+            }
+            Output::Finish {
+                choice,
+                reason,
+                usage,
+            } => {
+                self.events
+                    .finish(generation, choice, reason, usage, stream)?;
+                self.done = usage.map(answer::usage);
+            }
         }
+        self.take_apart();
+        Ok(())
     }
 }
 
@@ -68,26 +107,8 @@ impl<E: Events> Answer for Encoder<E> {
             let Some(output) = ready!(self.generation.poll_next_unpin(context)) else {
                 return Poll::Pending;
             };
-            match output {
-                Ok(Output::Delta { choice, delta }) => {
-                    let event = self.events.delta(&self.generation, choice, delta);
-                    return Poll::Ready(Step::Event(event));
-                }
-                Ok(Output::Finish {
-                    choice,
-                    reason,
-                    usage,
-                }) => {
-                    let reason = answer::finish_reason(reason);
-                    let event = self.events.finish(&self.generation, choice, reason);
-                    self.ready.push_back(event);
-                    self.done = usage.map(answer::usage);
-                    if let (Some(usage), true) = (self.done, self.include_usage) {
-                        let event = self.events.usage(&self.generation, usage);
-                        self.ready.push_back(event);
-                    }
-                }
-                Err(error) => return Poll::Ready(Step::Failed(error)),
+            if let Err(error) = output.and_then(|output| self.encode(output)) {
+                return Poll::Ready(Step::Failed(error));
             }
         }
     }

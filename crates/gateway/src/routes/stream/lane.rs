@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::encoder::{Answer, Encoder, Step};
 use super::message::{json_text, retry_after_ms, text};
+use crate::dialect::Dialect;
 use crate::error::{self, ApiError};
 use crate::generation::Generation;
 use crate::identity::Session;
@@ -251,23 +252,26 @@ impl Asked {
     ) -> Result<Box<dyn Answer>, Error> {
         match self {
             Self::Chat(request) => {
+                let mut request = *request;
+                let dialect = Dialect::OpenAi;
+                request::check_chat(dialect, &mut request).map_err(|it| it.0)?;
                 let options = request.stream_options.unwrap_or_default();
-                let include_usage = options.include_usage;
-                let asked = request::from_chat(*request, &gateway.config).map_err(|it| it.0)?;
+                let asked = request::from_chat(request, &gateway.config).map_err(|it| it.0)?;
                 let generation = Generation::start(&gateway, &session, &record, asked).await?;
-                let id = format!("chatcmpl-{}", generation.request_id());
-                let events = ChatEvents { id, include_usage };
-                Ok(Box::new(Encoder::new(generation, events, include_usage)))
+                let events = ChatEvents::new(record.id(), options, dialect);
+                Ok(Box::new(Encoder::new(generation, events)))
             }
             Self::Completion(request) => {
+                let mut request = *request;
+                let dialect = Dialect::OpenAi;
+                request::check_completion(dialect, &mut request).map_err(|it| it.0)?;
                 let options = request.stream_options.unwrap_or_default();
-                let include_usage = options.include_usage;
                 let asked =
-                    request::from_completion(*request, &gateway.config).map_err(|it| it.0)?;
+                    request::from_completion(request, &gateway.config).map_err(|it| it.0)?;
                 let generation = Generation::start(&gateway, &session, &record, asked).await?;
-                let id = format!("cmpl-{}", generation.request_id());
-                let events = CompletionEvents::new(id, include_usage, generation.choices());
-                Ok(Box::new(Encoder::new(generation, events, include_usage)))
+                let choices = generation.choices();
+                let events = CompletionEvents::new(record.id(), choices, options, dialect);
+                Ok(Box::new(Encoder::new(generation, events)))
             }
         }
     }

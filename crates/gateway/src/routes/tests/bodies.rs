@@ -41,11 +41,22 @@ async fn edge_1_what_is_no_json_is_refused() {
         ("a comment", chat(b"\"hi\" /* there */", "")),
         ("a comma too many", chat(b"\"hi\",", "")),
         ("a key twice", chat(b"\"hi\"", ", \"model\": \"n\"")),
-        ("a key twice within", chat(b"\"hi\", \"role\": \"system\"", "")),
-        ("a number too large", chat(b"\"hi\"", ", \"max_tokens\": 99999999999999999999")),
+        (
+            "a key twice within",
+            chat(b"\"hi\", \"role\": \"system\"", ""),
+        ),
+        (
+            "a number too large",
+            chat(b"\"hi\"", ", \"max_tokens\": 99999999999999999999"),
+        ),
     ] {
         let answer = ask(body).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{what}: {}", answer.body);
+        assert_eq!(
+            answer.status,
+            StatusCode::BAD_REQUEST,
+            "{what}: {}",
+            answer.body
+        );
         assert_eq!(answer.error_code(), "invalid_request", "{what}");
     }
     assert_eq!(ask(good).await.status, StatusCode::OK);
@@ -61,8 +72,14 @@ async fn edge_1_depth_has_a_limit() {
             let bodies = [
                 (nested.clone().into_bytes(), true),
                 (chat(nested.as_bytes(), ""), true),
-                (chat(b"\"hi\"", &format!(", \"metadata\": {nested}")), refused),
-                (chat(b"\"hi\"", &format!(", \"unheard_of\": {nested}")), refused),
+                (
+                    chat(b"\"hi\"", &format!(", \"metadata\": {nested}")),
+                    refused,
+                ),
+                (
+                    chat(b"\"hi\"", &format!(", \"unheard_of\": {nested}")),
+                    refused,
+                ),
             ];
             for (body, refused) in bodies {
                 let answer = ask(body).await;
