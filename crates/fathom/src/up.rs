@@ -77,7 +77,11 @@ impl Up {
         create_folder(&config.home)
             .with_context(|| format!("cannot make the folder {}", config.home.display()))?;
         let lock = lock(&config.home)?;
-        let ports = Ports::bind(&config.gateway.listen, &config.gateway.admin_listen, process)?;
+        let ports = Ports::bind(
+            &config.gateway.listen,
+            &config.gateway.admin_listen,
+            process,
+        )?;
         let edge = config.gateway.edge()?;
         let defaults = fathom_auth::Config::default();
         if config.auth.public_url == defaults.public_url {

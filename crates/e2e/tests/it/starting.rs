@@ -16,7 +16,11 @@ use crate::processes::{LIMIT, Processes, Questions, eventually, plan, signal};
 async fn drain_5_processes_start_in_any_order() {
     let mut processes = Processes::start(&plan("a", |_| {})).await;
     let fleet = &mut *processes;
-    let all = [&mut fleet.workers[0], &mut fleet.gateways[0], &mut fleet.routers[0]];
+    let all = [
+        &mut fleet.workers[0],
+        &mut fleet.gateways[0],
+        &mut fleet.routers[0],
+    ];
     for node in all.into_iter().chain([&mut fleet.auth]) {
         signal(node, "TERM");
         assert!(node.wait(LIMIT).await.unwrap().success());
@@ -32,7 +36,11 @@ async fn drain_5_processes_start_in_any_order() {
     fleet.auth.ready(LIMIT).await.unwrap();
     waits(&mut fleet.gateways[0]).await;
     fleet.routers[0].start().unwrap();
-    for node in [&mut fleet.routers[0], &mut fleet.workers[0], &mut fleet.gateways[0]] {
+    for node in [
+        &mut fleet.routers[0],
+        &mut fleet.workers[0],
+        &mut fleet.gateways[0],
+    ] {
         node.ready(LIMIT).await.unwrap();
     }
     let question = Questions::seeded(72).next(5);
@@ -93,6 +101,11 @@ async fn drain_5_a_database_that_is_late_is_waited_for() {
 
 /// The process runs, and wants no traffic.
 async fn waits(node: &mut Node) {
-    assert!(node.ended().is_none(), "{} has ended: {}", node.name, node.log());
+    assert!(
+        node.ended().is_none(),
+        "{} has ended: {}",
+        node.name,
+        node.log()
+    );
     assert!(!node.is_ready().await, "{} is ready", node.name);
 }

@@ -9,8 +9,8 @@ use fathom_kit::{database, server::Limits};
 use fathom_proto::grpc::{AdministrationServer, IdentityServer};
 use tonic::service::Routes;
 
-use crate::Config;
 use super::database::wait_for_database;
+use crate::Config;
 use crate::ports::{Ports, Role};
 use crate::process::Process;
 

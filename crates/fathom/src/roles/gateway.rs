@@ -17,7 +17,11 @@ use crate::process::Process;
 /// # Errors
 /// Whatever keeps it from starting.
 pub async fn gateway(config: &Config, process: &Process) -> anyhow::Result<Role> {
-    let ports = Ports::bind(&config.gateway.listen, &config.gateway.admin_listen, process)?;
+    let ports = Ports::bind(
+        &config.gateway.listen,
+        &config.gateway.admin_listen,
+        process,
+    )?;
     let edge = config.gateway.edge()?;
     let auth = config.gateway.auth.channel().map_err(anyhow::Error::msg)?;
     let router = config

@@ -10,8 +10,8 @@ use fathom_proto::grpc::{
 use fathom_router::Router;
 use tonic::service::Routes;
 
-use crate::Config;
 use super::database::wait_for_database;
+use crate::Config;
 use crate::ports::{Ports, Role};
 use crate::process::Process;
 

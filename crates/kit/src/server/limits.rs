@@ -93,7 +93,10 @@ impl Limits {
                 "max_connections_per_address",
                 self.max_connections_per_address,
             ),
-            ("max_concurrent_streams", self.max_concurrent_streams as usize),
+            (
+                "max_concurrent_streams",
+                self.max_concurrent_streams as usize,
+            ),
         ];
         for (key, count) in counts {
             if count == 0 {

@@ -73,7 +73,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
 
     /// Takes in what the peer still sends, for a while.
     fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let time = self.lingering.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        let time = self
+            .lingering
+            .get_or_insert_with(|| Box::pin(sleep(LINGER)));
         let mut waste = [0; 8 * 1024];
         loop {
             if time.as_mut().poll(context).is_ready() {

@@ -149,7 +149,9 @@ async fn edge_7_connections_of_one_address_leave_room_for_others() {
             }
         }
     };
-    timeout(LIMIT, served).await.expect("the share is not free again");
+    timeout(LIMIT, served)
+        .await
+        .expect("the share is not free again");
 }
 
 /// SEC-23: handlers see the caller that a trusted proxy names, and no header of it.

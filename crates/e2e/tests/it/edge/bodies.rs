@@ -25,7 +25,9 @@ async fn begin(cluster: &Cluster, framing: &str) -> TcpStream {
 async fn answer(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
     let mut bytes = Vec::new();
     let read = stream.read_to_end(&mut bytes);
-    let _ = timeout(LIMIT, read).await.expect("the connection stays open");
+    let _ = timeout(LIMIT, read)
+        .await
+        .expect("the connection stays open");
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
@@ -45,7 +47,10 @@ async fn edge_2_a_body_that_is_too_large_is_refused_at_once() {
         let framing = format!("content-length: {bytes}");
         let mut stream = begin(&cluster, &framing).await;
         let mut beginning = [0; 12];
-        timeout(LIMIT, stream.read_exact(&mut beginning)).await.unwrap().unwrap();
+        timeout(LIMIT, stream.read_exact(&mut beginning))
+            .await
+            .unwrap()
+            .unwrap();
         println!("refused after {:?}", asked.elapsed());
         let rest = answer(&mut stream).await;
         assert_too_large(&(String::from_utf8_lossy(&beginning).into_owned() + &rest));
@@ -80,7 +85,11 @@ async fn edge_5_a_body_that_stops_is_told_so() {
     let short = |config: &mut fathom::Config| {
         config.gateway.limits.body_timeout = Some(Duration::from_millis(300));
     };
-    let cluster = Cluster::builder(Wiring::InProcess).config(short).start().await.unwrap();
+    let cluster = Cluster::builder(Wiring::InProcess)
+        .config(short)
+        .start()
+        .await
+        .unwrap();
     let mut stream = begin(&cluster, "content-length: 1000").await;
     stream.write_all(b"{\"model\":").await.unwrap();
     let answer = answer(&mut stream).await;

@@ -16,9 +16,15 @@ async fn edge_7_a_gateway_without_files_waits_and_serves_again() {
     let processes = Processes::start(&plan("a", |_| {})).await;
     let gateway = &processes.gateways[0];
     let pid = gateway.pid().unwrap();
-    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap()
+        .count();
     let limited = Command::new("prlimit")
-        .args(["--pid", &pid.to_string(), &format!("--nofile={}", open + 20)])
+        .args([
+            "--pid",
+            &pid.to_string(),
+            &format!("--nofile={}", open + 20),
+        ])
         .status();
     assert!(limited.unwrap().success());
     let address = gateway.url.trim_start_matches("http://");
@@ -31,7 +37,11 @@ async fn edge_7_a_gateway_without_files_waits_and_serves_again() {
     let spent = processor_time(pid) - before;
     // 20 % of one processor.
     assert!(spent < measured.as_millis() as u64 / 5, "{spent} ms");
-    assert!(gateway.log().contains("cannot accept a connection"), "{}", gateway.log());
+    assert!(
+        gateway.log().contains("cannot accept a connection"),
+        "{}",
+        gateway.log()
+    );
     drop(idle);
     let question = Questions::seeded(71).next(5);
     let outcome = processes.ledger.whole(&processes.client(0), question).await;

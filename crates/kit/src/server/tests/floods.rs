@@ -41,8 +41,7 @@ async fn edge_9_rapid_resets_end_their_connection_alone() {
     let never = axum::routing::get(std::future::pending::<()>);
     let server = Server::start(hello().route("/never", never), Limits::default());
     for count in [100, 1_000, 20_000] {
-        let (mut client, connection) =
-            h2::client::handshake(server.connect().await).await.unwrap();
+        let (mut client, connection) = h2::client::handshake(server.connect().await).await.unwrap();
         let resets = async {
             for _ in 0..count {
                 let Ok(ready) = client.clone().ready().await else {

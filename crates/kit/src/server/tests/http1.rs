@@ -20,7 +20,10 @@ async fn edge_4_headers_without_end_are_refused() {
         let refused = answer.starts_with("HTTP/1.1 431") || (answer.is_empty() && size > 100_000);
         assert!(refused, "{size} bytes: {answer}");
     }
-    let fits = format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "a".repeat(15_000));
+    let fits = format!(
+        "GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n",
+        "a".repeat(15_000)
+    );
     assert!(server.ask(fits.as_bytes()).await.ends_with("hello"));
 }
 
@@ -31,7 +34,10 @@ async fn edge_6_no_request_hides_in_another() {
     let smuggled = Arc::new(AtomicUsize::new(0));
     let count = smuggled.clone();
     let routes = Router::new()
-        .route("/", post(async |body: Bytes| format!("{} bytes", body.len())))
+        .route(
+            "/",
+            post(async |body: Bytes| format!("{} bytes", body.len())),
+        )
         .route(
             "/smuggled",
             get(async move || {
@@ -77,7 +83,10 @@ async fn edge_6_no_request_hides_in_another() {
 /// EDGE-6: a request that comes right behind another one is another one.
 #[tokio::test]
 async fn edge_6_requests_in_a_row_are_told_apart() {
-    let routes = hello().route("/", post(async |body: Bytes| format!("{} bytes;", body.len())));
+    let routes = hello().route(
+        "/",
+        post(async |body: Bytes| format!("{} bytes;", body.len())),
+    );
     let server = Server::start(routes, Limits::default());
     let mut stream = server.connect().await;
     let two = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc\
@@ -93,7 +102,10 @@ async fn edge_6_requests_in_a_row_are_told_apart() {
 /// EDGE-2: a length that lies ends the request or what follows it, and no more.
 #[tokio::test]
 async fn edge_2_a_length_that_lies_harms_itself_alone() {
-    let routes = hello().route("/", post(async |body: Bytes| format!("{} bytes;", body.len())));
+    let routes = hello().route(
+        "/",
+        post(async |body: Bytes| format!("{} bytes;", body.len())),
+    );
     let server = Server::start(routes, Limits::default());
     let mut short = server.connect().await;
     short

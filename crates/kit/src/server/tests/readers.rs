@@ -147,7 +147,10 @@ async fn life_5_a_stream_that_is_not_read_is_dropped_alone() {
         }
     };
     timeout(LIMIT, both).await.unwrap();
-    eventually("all end with their connection", || generation.running() == 0).await;
+    eventually("all end with their connection", || {
+        generation.running() == 0
+    })
+    .await;
 }
 
 /// LIFE-3: a client that closes its half has gone, and its generation ends.

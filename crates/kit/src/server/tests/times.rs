@@ -22,7 +22,12 @@ fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
 #[tokio::test]
 async fn edge_5_half_a_header_does_not_hold_a_connection() {
     let server = Server::start(hello(), limits(|limits| limits.header_timeout = SHORT));
-    for beginning in ["", "GET", "GET / HTTP/1.1\r\nhost: te", "PRI * HTTP/2.0\r\n"] {
+    for beginning in [
+        "",
+        "GET",
+        "GET / HTTP/1.1\r\nhost: te",
+        "PRI * HTTP/2.0\r\n",
+    ] {
         let mut slow = server.connect().await;
         slow.write_all(beginning.as_bytes()).await.unwrap();
         assert_eq!(read(&mut slow).await, "", "{beginning:?}");
@@ -40,7 +45,9 @@ async fn edge_5_half_a_header_does_not_hold_a_connection() {
             tokio::time::sleep(SHORT / 10).await;
         }
     };
-    timeout(LIMIT, trickle).await.expect("the connection stays open");
+    timeout(LIMIT, trickle)
+        .await
+        .expect("the connection stays open");
 }
 
 /// EDGE-5: an idle connection has a time of its own, on either protocol.
@@ -80,13 +87,15 @@ async fn a_request_that_takes_long_is_waited_for() {
 fn echo() -> Router {
     Router::new().route(
         "/",
-        post(async |body: Result<Bytes, axum::extract::rejection::BytesRejection>| match body {
-            Ok(body) => (StatusCode::OK, format!("{} bytes", body.len())),
-            Err(error) if BodyStalled::is_cause_of(&error) => {
-                (StatusCode::REQUEST_TIMEOUT, "late".to_owned())
-            }
-            Err(error) => (StatusCode::BAD_REQUEST, error.to_string()),
-        }),
+        post(
+            async |body: Result<Bytes, axum::extract::rejection::BytesRejection>| match body {
+                Ok(body) => (StatusCode::OK, format!("{} bytes", body.len())),
+                Err(error) if BodyStalled::is_cause_of(&error) => {
+                    (StatusCode::REQUEST_TIMEOUT, "late".to_owned())
+                }
+                Err(error) => (StatusCode::BAD_REQUEST, error.to_string()),
+            },
+        ),
     )
 }
 

@@ -72,12 +72,16 @@ impl Files {
     fn client(&self, protocols: &[&str]) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.as_ref().der().clone()).unwrap();
-        let mut client = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        client.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let mut client =
+            ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+        client.alpn_protocols = protocols
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
         client
     }
 }
@@ -102,7 +106,9 @@ async fn edge_11_the_protocol_is_agreed_upon() {
         (&["http/1.1"], Some("http/1.1")),
         (&[], None),
     ] {
-        let mut stream = shake(&server, files.client(offered), "localhost").await.unwrap();
+        let mut stream = shake(&server, files.client(offered), "localhost")
+            .await
+            .unwrap();
         let (_, session) = stream.get_ref();
         assert_eq!(session.alpn_protocol(), agreed.map(str::as_bytes));
         if agreed != Some("h2") {
@@ -135,7 +141,9 @@ async fn edge_11_old_tls_and_no_tls_are_refused() {
     let mut hello = vec![3, 2];
     hello.extend([7; 32]);
     hello.extend([0, 0, 2, 0xc0, 0x13, 1, 0]);
-    hello.extend([0, 22, 0, 13, 0, 4, 0, 2, 4, 3, 0, 10, 0, 4, 0, 2, 0, 29, 0, 11, 0, 2, 1, 0]);
+    hello.extend([
+        0, 22, 0, 13, 0, 4, 0, 2, 4, 3, 0, 10, 0, 4, 0, 2, 0, 29, 0, 11, 0, 2, 1, 0,
+    ]);
     let mut handshake = vec![1, 0, 0, u8::try_from(hello.len()).unwrap()];
     handshake.extend(hello);
     let mut record = vec![22, 3, 1, 0, u8::try_from(handshake.len()).unwrap()];
@@ -143,7 +151,10 @@ async fn edge_11_old_tls_and_no_tls_are_refused() {
     let mut old = server.connect().await;
     old.write_all(&record).await.unwrap();
     let mut answer = Vec::new();
-    timeout(LIMIT, old.read_to_end(&mut answer)).await.unwrap().unwrap();
+    timeout(LIMIT, old.read_to_end(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
     // An alert, fatal: protocol_version.
     assert_eq!((answer[0], &answer[5..]), (21, &[2, 70][..]), "{answer:?}");
 
@@ -164,26 +175,41 @@ async fn edge_11_a_renewed_certificate_drops_no_stream() {
     let files = Files::new();
     let edge = files.edge();
     let server = Server::start(hello().route("/slow", slow), edge.clone());
-    let current = edge.tls.clone().unwrap().keep_current(server.shutdown.clone());
+    let current = edge
+        .tls
+        .clone()
+        .unwrap()
+        .keep_current(server.shutdown.clone());
     server.shutdown.spawn(current);
-    let mut open = shake(&server, files.client(&[]), "first.test").await.unwrap();
-    open.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let mut open = shake(&server, files.client(&[]), "first.test")
+        .await
+        .unwrap();
+    open.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
     begun.notified().await;
 
     // A file that is no certificate changes nothing.
     let good = fs::read(files.path("cert.pem")).unwrap();
     fs::write(files.path("cert.pem"), "no certificate").unwrap();
     tokio::time::sleep(Duration::from_millis(2_500)).await;
-    shake(&server, files.client(&[]), "first.test").await.unwrap();
+    shake(&server, files.client(&[]), "first.test")
+        .await
+        .unwrap();
     fs::write(files.path("cert.pem"), good).unwrap();
 
     files.renew("second.test");
     let renewed = async {
-        while shake(&server, files.client(&[]), "second.test").await.is_err() {
+        while shake(&server, files.client(&[]), "second.test")
+            .await
+            .is_err()
+        {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(LIMIT, renewed).await.expect("the old certificate stays");
+    timeout(LIMIT, renewed)
+        .await
+        .expect("the old certificate stays");
     go.notify_one();
     assert!(read_some(&mut open).await.ends_with("finished"));
 }
@@ -208,7 +234,9 @@ async fn edge_7_a_flood_without_hello_holds_nothing() {
     for stream in &mut silent {
         assert_eq!(read(stream).await, "");
     }
-    shake(&server, files.client(&[]), "localhost").await.unwrap();
+    shake(&server, files.client(&[]), "localhost")
+        .await
+        .unwrap();
 }
 
 /// A port that asks for certificates of clients lets nobody in without one.
@@ -263,9 +291,18 @@ fn files_that_do_not_serve_are_named() {
         Tls::load(&config).unwrap_err().to_string()
     };
     let absent = problem(&|config| config.certificate = files.path("nowhere.pem"));
-    assert!(absent.starts_with("cannot read ") && absent.ends_with("nowhere.pem"), "{absent}");
+    assert!(
+        absent.starts_with("cannot read ") && absent.ends_with("nowhere.pem"),
+        "{absent}"
+    );
     let no_key = problem(&|config| config.key = files.path("cert.pem"));
-    assert!(no_key.ends_with("cert.pem holds no private key in PEM"), "{no_key}");
+    assert!(
+        no_key.ends_with("cert.pem holds no private key in PEM"),
+        "{no_key}"
+    );
     let foreign = problem(&|config| config.key = other.path("key.pem"));
-    assert!(foreign.contains("cert.pem and its key cannot be used"), "{foreign}");
+    assert!(
+        foreign.contains("cert.pem and its key cannot be used"),
+        "{foreign}"
+    );
 }
