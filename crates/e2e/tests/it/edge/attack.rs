@@ -161,7 +161,7 @@ async fn edge_8_a_load_of_requests_is_served_without_an_error() {
     clippy::disallowed_methods,
     reason = "only the test run knows where Python is"
 )]
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     let python = std::env::var_os("FATHOM_TEST_PYTHON");
     python
         .expect("FATHOM_TEST_PYTHON is not set: run `make test`")
