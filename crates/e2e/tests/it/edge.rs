@@ -4,3 +4,4 @@ mod attack;
 mod bodies;
 mod files;
 mod readers;
+mod tls;

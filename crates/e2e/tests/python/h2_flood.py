@@ -48,15 +48,21 @@ class Connection:
         self.refused = 0
         self.goaway = None
 
-    def headers(self, stream: int, path: str = "/v1/models", method: str = "GET") -> HeadersFrame:
+    def headers(self, stream: int, method: str = "GET", path: str = "/v1/models") -> HeadersFrame:
         frame = HeadersFrame(stream)
         frame.data = self.encoder.encode([
             (":method", method),
             (":scheme", "http"),
             (":authority", "test"),
             (":path", path),
-            ("content-type", "application/json"),
         ])
+        return frame
+
+    def form(self, stream: int) -> HeadersFrame:
+        """A request that is not answered before its body has come."""
+        frame = self.headers(stream, "POST", "/oauth/token")
+        frame.data += self.encoder.encode([("content-type", "application/x-www-form-urlencoded")])
+        frame.flags = {"END_HEADERS"}
         return frame
 
     def send(self, frames: list[Frame]) -> None:
@@ -165,9 +171,7 @@ def varint(number: int) -> bytes:
 
 def empty_data(connection: Connection, number: int) -> list[Frame]:
     if number == 0:
-        headers = connection.headers(1, "/oauth/token", "POST")
-        headers.flags = {"END_HEADERS"}
-        return [headers]
+        return [connection.form(1)]
     return [DataFrame(1)]
 
 
@@ -224,9 +228,7 @@ def too_many_streams(connection: Connection) -> int:
     """Opens more streams than it may; those beyond are refused, and the connection stays."""
     opened = 200
     for number in range(opened):
-        headers = connection.headers(2 * number + 1, "/oauth/token", "POST")
-        headers.flags = {"END_HEADERS"}
-        connection.send([headers])
+        connection.send([connection.form(2 * number + 1)])
     while connection.refused < opened - 128:
         readable, _, _ = select.select([connection.socket], [], [], PATIENCE)
         if not readable:

@@ -113,6 +113,9 @@ impl Activity {
         let mut timer: Option<Pin<Box<Sleep>>> = None;
         poll_fn(|context| {
             self.connection.register(context.waker());
+            if self.flooded.load(Ordering::Acquire) {
+                return Poll::Ready(Overdue::Flood);
+            }
             let Some((end, why)) = self.end(limits) else {
                 return Poll::Pending;
             };
@@ -128,9 +131,6 @@ impl Activity {
 
     /// When the connection is to end, and why; `None`: not before something else happens.
     fn end(&self, limits: &Limits) -> Option<(Instant, Overdue)> {
-        if self.flooded.load(Ordering::Acquire) {
-            return Some((Instant::now(), Overdue::Flood));
-        }
         if self.in_flight.load(Ordering::Acquire) > 0 {
             return None;
         }
@@ -208,6 +208,21 @@ mod tests {
         advance(SECOND).await;
         activity.heard();
         assert_eq!(left(&activity), Some((9, Overdue::Header)));
+    }
+
+    /// EDGE-10: also with a request in flight.
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_ends_a_connection_at_once() {
+        let activity = Activity::new();
+        let _request = activity.begin(true);
+        let limits = Limits::default();
+        let flood = async {
+            advance(SECOND).await;
+            activity.flooded();
+        };
+        let begun = Instant::now();
+        let (why, ()) = tokio::join!(activity.overdue(&limits), flood);
+        assert_eq!((why, begun.elapsed()), (Overdue::Flood, SECOND));
     }
 
     #[tokio::test(start_paused = true)]

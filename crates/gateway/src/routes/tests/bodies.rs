@@ -8,6 +8,11 @@ async fn ask(body: impl Into<Body>) -> Answer {
     send(routes(gateway()), asked).await
 }
 
+/// The one behind these routes cannot answer.
+fn assert_reaches_the_worker(answer: &Answer) {
+    assert_eq!(answer.error_code(), "worker_failed", "{}", answer.body);
+}
+
 /// A chat with this in the place of its text, and with these members beside.
 fn chat(content: &[u8], members: &str) -> Vec<u8> {
     let start = br#"{"model": "m", "messages": [{"role": "user", "content": "#;
@@ -59,7 +64,7 @@ async fn edge_1_what_is_no_json_is_refused() {
         );
         assert_eq!(answer.error_code(), "invalid_request", "{what}");
     }
-    assert_eq!(ask(good).await.status, StatusCode::OK);
+    assert_reaches_the_worker(&ask(good).await);
 }
 
 /// EDGE-1: depth has a limit wherever it is, and no stack overflows.
@@ -87,7 +92,7 @@ async fn edge_1_depth_has_a_limit() {
                     assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.body);
                     assert_eq!(answer.error_code(), "invalid_request");
                 } else {
-                    assert!(answer.status.as_u16() < 500, "{}", answer.body);
+                    assert_reaches_the_worker(&answer);
                 }
             }
         }
