@@ -49,6 +49,7 @@ impl Outcome {
                 | ErrorCode::MethodNotAllowed
                 | ErrorCode::PayloadTooLarge
                 | ErrorCode::UnsupportedMediaType
+                | ErrorCode::WebSocketStreamLimit
                 | ErrorCode::Cancelled => Verdict::Nothing,
             },
         }
