@@ -50,6 +50,7 @@ impl Outcome {
                 | ErrorCode::RequestTimeout
                 | ErrorCode::PayloadTooLarge
                 | ErrorCode::UnsupportedMediaType
+                | ErrorCode::WebSocketStreamLimit
                 | ErrorCode::Cancelled => Verdict::Nothing,
             },
         }

@@ -40,7 +40,7 @@ use http::request::Parts;
 use hyper_util::rt::TokioIo;
 
 use self::connection::{Connection, End, Limits};
-use self::handshake::Handshake;
+use self::handshake::{Handshake, Refused};
 use crate::config::WebSocket;
 use crate::error::ApiError;
 use crate::identity::Session;
@@ -56,7 +56,8 @@ pub async fn upgrade(
     request: Request,
 ) -> Result<Response, Response> {
     let (mut parts, _) = request.into_parts();
-    let handshake = check(&mut parts, &gateway.config.websocket)?;
+    let handshake = check(&mut parts, &gateway.config.websocket);
+    let handshake = handshake.map_err(Refused::into_response)?;
     let session = session(&gateway, &record, &parts, &handshake).await?;
     let ending = record.on_socket();
     let (answer, upgrade) = handshake.accept();
@@ -88,19 +89,16 @@ fn limits(config: &WebSocket) -> Limits {
 }
 
 /// Whether this is a handshake, and from where one may come.
-fn check(parts: &mut Parts, config: &WebSocket) -> Result<Handshake, Response> {
+fn check(parts: &mut Parts, config: &WebSocket) -> Result<Handshake, Refused> {
     // Addresses end up in logs and histories, so what is in one may not even be tried.
     if parts.uri.query().is_some() {
-        let message = "this route takes no parameters; send the credential in the header \
-                       `Authorization`, as sub-protocol or in an `auth` message, never in the URL";
-        return Err(ApiError::new(ErrorCode::InvalidRequest, message).into_response());
+        return Err(Refused::Invalid(
+            "this route takes no parameters; send the credential in the header `Authorization`, as \
+             sub-protocol or in an `auth` message, never in the URL",
+        ));
     }
     if !Origin::may_send(&parts.headers, &config.allowed_origins) {
-        let message = "pages of this origin may not use this server";
-        let mut answer = ApiError::new(ErrorCode::PermissionDenied, message).into_response();
-        // No credential would help.
-        answer.headers_mut().remove(header::WWW_AUTHENTICATE);
-        return Err(answer);
+        return Err(Refused::Origin);
     }
     Handshake::read(parts)
 }

@@ -21,6 +21,43 @@ const BEARER: &str = "fathom.bearer.";
 /// The one version there is.
 const VERSION: HeaderValue = HeaderValue::from_static("13");
 
+/// Why there will be no socket.
+#[derive(Clone, Copy, Debug)]
+pub enum Refused {
+    /// The request is no handshake, or not one for this route.
+    Invalid(&'static str),
+    /// It is of another version of the protocol.
+    Version,
+    /// It comes from a page that may not use this server.
+    Origin,
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let (code, message) = match self {
+            Self::Invalid(message) => (ErrorCode::InvalidRequest, message),
+            Self::Version => (
+                ErrorCode::InvalidRequest,
+                "`Sec-WebSocket-Version` must be 13",
+            ),
+            Self::Origin => (
+                ErrorCode::PermissionDenied,
+                "pages of this origin may not use this server",
+            ),
+        };
+        let mut answer = ApiError::new(code, message).into_response();
+        let headers = answer.headers_mut();
+        match self {
+            Self::Invalid(_) => {}
+            // Section 4.4: the client may try again with this one.
+            Self::Version => drop(headers.insert(header::SEC_WEBSOCKET_VERSION, VERSION)),
+            // No credential would help.
+            Self::Origin => drop(headers.remove(header::WWW_AUTHENTICATE)),
+        }
+        answer
+    }
+}
+
 /// A handshake that is as it should be.
 pub struct Handshake {
     /// The credential among the sub-protocols.
@@ -34,8 +71,8 @@ impl Handshake {
     /// Reads the head of a request.
     ///
     /// # Errors
-    /// The answer to one that is no handshake.
-    pub fn read(parts: &mut Parts) -> Result<Self, Response> {
+    /// What is wrong with one that is no handshake.
+    pub fn read(parts: &mut Parts) -> Result<Self, Refused> {
         let headers = &parts.headers;
         let upgrades = parts.method == Method::GET
             && parts.version == Version::HTTP_11
@@ -43,23 +80,21 @@ impl Handshake {
             && has(headers, &header::UPGRADE, "websocket");
         if !upgrades {
             let message = "this route is a WebSocket; send a handshake, over HTTP/1.1";
-            return Err(invalid(message));
+            return Err(Refused::Invalid(message));
         }
         if headers.get(header::SEC_WEBSOCKET_VERSION) != Some(&VERSION) {
-            let mut answer = invalid("`Sec-WebSocket-Version` must be 13");
-            let name = header::SEC_WEBSOCKET_VERSION;
-            answer.headers_mut().insert(name, VERSION);
-            return Err(answer);
+            return Err(Refused::Version);
         }
-        let accept = accept(headers)
-            .ok_or_else(|| invalid("`Sec-WebSocket-Key` must be 16 random bytes in base64"))?;
-        let (with_protocol, bearer) = protocols(headers).map_err(invalid)?;
+        let bad_key = "`Sec-WebSocket-Key` must be 16 random bytes in base64";
+        let accept = accept(headers).ok_or(Refused::Invalid(bad_key))?;
+        let (with_protocol, bearer) = protocols(headers).map_err(Refused::Invalid)?;
         let upgrade = parts.extensions.remove::<OnUpgrade>();
+        let not_upgradable = "this connection cannot be a WebSocket";
         Ok(Self {
             bearer,
             accept,
             with_protocol,
-            upgrade: upgrade.ok_or_else(|| invalid("this connection cannot be a WebSocket"))?,
+            upgrade: upgrade.ok_or(Refused::Invalid(not_upgradable))?,
         })
     }
 
@@ -78,10 +113,6 @@ impl Handshake {
         }
         (answer, self.upgrade)
     }
-}
-
-fn invalid(message: &str) -> Response {
-    ApiError::new(ErrorCode::InvalidRequest, message).into_response()
 }
 
 /// What proves to the client that the server has read its key.

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::connection::{Connection, Heard, Limits, Outgoing};
-use super::handshake::Handshake;
+use super::handshake::{Handshake, Refused};
 
 /// Some of the cases have messages of 16 MiB.
 const LIMITS: Limits = Limits {
@@ -37,7 +37,7 @@ impl Outgoing for Echo {
     }
 }
 
-async fn echo(State(shutdown): State<Shutdown>, request: Request) -> Result<Response, Response> {
+async fn echo(State(shutdown): State<Shutdown>, request: Request) -> Result<Response, Refused> {
     let (mut parts, _) = request.into_parts();
     let (answer, upgrade) = Handshake::read(&mut parts)?.accept();
     shutdown.spawn(async move {
