@@ -41,11 +41,8 @@ pub fn from_messages(request: MessagesRequest, config: &Config) -> Result<Asked,
 }
 
 /// The domain's form of a request to count a conversation.
-pub fn from_count(request: MessagesRequest, config: &Config) -> Result<GenerateRequest, ApiError> {
-    let mut requests = asked(request, config)?.fan_out.requests;
-    requests
-        .pop()
-        .ok_or_else(|| ApiError::invalid("messages", "`messages` is empty"))
+pub fn from_count(request: MessagesRequest, config: &Config) -> Result<FanOut, ApiError> {
+    Ok(asked(request, config)?.fan_out)
 }
 
 fn asked(request: MessagesRequest, config: &Config) -> Result<Asked, ApiError> {

@@ -96,12 +96,16 @@ pub async fn count(
     Extension(record): Extension<Record>,
     Json(request): Json<MessagesRequest>,
 ) -> Result<axum::Json<TokenCount>, ApiError> {
-    let request = request::anthropic::from_count(request, &gateway.config)?;
-    let model = request.model.clone();
+    let asked = request::anthropic::from_count(request, &gateway.config)?;
+    let model = asked.model;
     let mut lifetime = Lifetime::begin(&gateway, &session, &model)?;
-    let context = lifetime.context(&session, &record, None);
-    let counted = gateway.inference.count_tokens(request, context);
-    let input_tokens = lifetime.run(counted).await.map_err(renamed)?;
+    let context = lifetime.context(&session, &record, asked.user);
+    let mut input_tokens = 0;
+    // A conversation is one generation.
+    for request in asked.requests {
+        let counted = gateway.inference.count_tokens(request, context.clone());
+        input_tokens += lifetime.run(counted).await.map_err(renamed)?;
+    }
     record.set_model(model);
     Ok(axum::Json(TokenCount { input_tokens }))
 }
