@@ -97,7 +97,9 @@ impl Weights {
         tokens: &mut Vec<Token>,
     ) -> Result<(), PromptError> {
         let thoughts = begun.reasoning.as_deref().filter(|it| !it.is_empty());
-        let bytes = thoughts.map_or(0, str::len).saturating_add(begun.content.len());
+        let bytes = thoughts
+            .map_or(0, str::len)
+            .saturating_add(begun.content.len());
         self.check_length(bytes)?;
         let open = format!("{THINK_OPEN}\n");
         let close = format!("\n{THINK_CLOSE}\n\n");

@@ -94,10 +94,18 @@ mod tests {
             assert_eq!(Dialect::of(path), Dialect::OpenAi, "{path}");
         }
         for path in ["/chat/completions", "/models/m", "/user/balance"] {
-            assert_eq!(Dialect::of(path), Dialect::DeepSeek { beta: false }, "{path}");
+            assert_eq!(
+                Dialect::of(path),
+                Dialect::DeepSeek { beta: false },
+                "{path}"
+            );
         }
         for path in ["/beta/chat/completions", "/beta/completions"] {
-            assert_eq!(Dialect::of(path), Dialect::DeepSeek { beta: true }, "{path}");
+            assert_eq!(
+                Dialect::of(path),
+                Dialect::DeepSeek { beta: true },
+                "{path}"
+            );
         }
     }
 }

@@ -66,7 +66,10 @@ impl IntoResponse for ApiError {
                 .retry_after
                 .map_or(1, |delay| delay.as_secs_f64().ceil().max(1.0) as u64);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-            let millis = error.retry_after.unwrap_or(Duration::from_secs(1)).as_millis();
+            let millis = error
+                .retry_after
+                .unwrap_or(Duration::from_secs(1))
+                .as_millis();
             let millis = u64::try_from(millis).unwrap_or(u64::MAX);
             headers.insert(RETRY_AFTER_MS, HeaderValue::from(millis));
         }

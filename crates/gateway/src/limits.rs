@@ -55,12 +55,7 @@ impl RateLimits {
 
 /// The tightest budget of a caller, in millionths of a US dollar; `None`: spending is not limited.
 pub fn budget_micro_usd(principal: &Principal) -> Option<u64> {
-    let budgets = |it: &Limits| {
-        [
-            it.budget_micro_usd_per_day,
-            it.budget_micro_usd_per_month,
-        ]
-    };
+    let budgets = |it: &Limits| [it.budget_micro_usd_per_day, it.budget_micro_usd_per_month];
     of(principal, None).flat_map(budgets).flatten().min()
 }
 

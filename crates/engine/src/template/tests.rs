@@ -7,7 +7,11 @@ const SMOLLM2: &str = "{% for message in messages %}{% if loop.first and message
 
 fn render(source: &str) -> Result<String> {
     let template = ChatTemplate::compile(source, "<s>".into(), "</s>".into())?;
-    Ok(template.render(&[ChatMessage::new("user", "Hi <b> & 'é'\\")], &[], &ChatOptions::default())?)
+    Ok(template.render(
+        &[ChatMessage::new("user", "Hi <b> & 'é'\\")],
+        &[],
+        &ChatOptions::default(),
+    )?)
 }
 
 #[test]
@@ -89,7 +93,10 @@ fn other_failures_tell_no_content() -> Result {
         String::new(),
     )?;
     let secret = ChatMessage::new("user", "secret");
-    let error = template.render(&[secret], &[], &ChatOptions::default()).err().ok_or("rendered")?;
+    let error = template
+        .render(&[secret], &[], &ChatOptions::default())
+        .err()
+        .ok_or("rendered")?;
     assert!(matches!(error, PromptError::Template { line: 2, .. }));
     assert!(!format!("{error} {error:?}").contains("secret"));
     Ok(())

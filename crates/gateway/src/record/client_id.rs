@@ -26,7 +26,15 @@ mod tests {
             of(&headers)
         };
         assert_eq!(of(b"trace-1/a\"b"), Some("trace-1/a\"b".to_owned()));
-        for id in [&b""[..], b"a b", b"a\tb", b"\x1b[31m", b"a\r\nb", b"\xc3\xa9", &[b'a'; 513]] {
+        for id in [
+            &b""[..],
+            b"a b",
+            b"a\tb",
+            b"\x1b[31m",
+            b"a\r\nb",
+            b"\xc3\xa9",
+            &[b'a'; 513],
+        ] {
             assert_eq!(of(id), None);
         }
     }

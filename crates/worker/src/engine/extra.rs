@@ -16,7 +16,10 @@ pub(super) fn harmless(extra: Option<&Json>) -> Result<Map<String, Value>, Error
             param: "extra".to_owned(),
             problem: format!("it is no JSON object: {error}"),
         })?;
-    match fields.iter().find(|(name, value)| !is_harmless(name, value)) {
+    match fields
+        .iter()
+        .find(|(name, value)| !is_harmless(name, value))
+    {
         Some((name, _)) => Err(Error::Unsupported {
             param: name.clone(),
             problem: "leave it out".to_owned(),
@@ -31,8 +34,13 @@ fn is_harmless(name: &str, value: &Value) -> bool {
     value.is_null()
         || match name {
             // Who asks and what for, which others look at, and hints on caches of others.
-            "user" | "user_id" | "safety_identifier" | "metadata" | "prompt_cache_key"
-            | "prompt_cache_options" | "prompt_cache_retention" => true,
+            "user"
+            | "user_id"
+            | "safety_identifier"
+            | "metadata"
+            | "prompt_cache_key"
+            | "prompt_cache_options"
+            | "prompt_cache_retention" => true,
             // Read by the engines that can do something about it.
             "thinking" | "reasoning_effort" | "sim" => true,
             "best_of" => value == 1,
@@ -73,7 +81,11 @@ mod tests {
             let [field, value, "passes", here] = cells[..] else {
                 continue;
             };
-            let text = format!("{{\"{}\": {}}}", field.trim_matches('`'), value.trim_matches('`'));
+            let text = format!(
+                "{{\"{}\": {}}}",
+                field.trim_matches('`'),
+                value.trim_matches('`')
+            );
             let refused = harmless(Some(&Json(text))).is_err();
             assert_eq!(refused, here == "refused", "{line}");
             rows += 1;

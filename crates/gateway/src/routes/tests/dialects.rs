@@ -20,7 +20,10 @@ fn with(fields: Value) -> Value {
 }
 
 /// The request that the engine is asked, or the `param` of the refusal.
-async fn asked(path: &str, body: Value) -> Result<fathom_proto::inference::GenerateRequest, (u16, String)> {
+async fn asked(
+    path: &str,
+    body: Value,
+) -> Result<fathom_proto::inference::GenerateRequest, (u16, String)> {
     let (gateway, mut calls) = steered();
     let answer = send(routes(gateway), post(path, body));
     tokio::select! {
@@ -64,10 +67,22 @@ async fn errors_have_the_status_and_the_body_of_their_dialect() {
         (ErrorCode::Overloaded, 503, 503, "overloaded"),
         (ErrorCode::RateLimited, 429, 429, "rate_limit_exceeded"),
         (ErrorCode::DeadlineExceeded, 504, 504, "deadline_exceeded"),
-        (ErrorCode::ContextLengthExceeded, 400, 400, "invalid_request_error"),
+        (
+            ErrorCode::ContextLengthExceeded,
+            400,
+            400,
+            "invalid_request_error",
+        ),
     ] {
-        for (path, expected) in [("/v1/chat/completions", openai), ("/chat/completions", deepseek)] {
-            let answer = send(routes(gateway_with(vec![Err(code)])), post(path, chat_body())).await;
+        for (path, expected) in [
+            ("/v1/chat/completions", openai),
+            ("/chat/completions", deepseek),
+        ] {
+            let answer = send(
+                routes(gateway_with(vec![Err(code)])),
+                post(path, chat_body()),
+            )
+            .await;
             assert_eq!(answer.status.as_u16(), expected, "{path} {code}");
             assert!(answer.headers.contains_key("x-request-id"));
             if path == "/chat/completions" {
@@ -79,14 +94,24 @@ async fn errors_have_the_status_and_the_body_of_their_dialect() {
 
 #[tokio::test]
 async fn a_stream_that_breaks_has_the_error_of_its_dialect() {
-    let events = || vec![started(1), delta("x", 1), Err(ErrorCode::ContextLengthExceeded)];
+    let events = || {
+        vec![
+            started(1),
+            delta("x", 1),
+            Err(ErrorCode::ContextLengthExceeded),
+        ]
+    };
     for (path, code) in [
         ("/v1/chat/completions", "context_length_exceeded"),
         ("/chat/completions", "invalid_request_error"),
     ] {
         let ask = post(path, with(json!({"stream": true})));
         let answer = send(routes(gateway_with(events())), ask).await;
-        assert!(answer.body.contains(&format!("\"code\":\"{code}\"")), "{}", answer.body);
+        assert!(
+            answer.body.contains(&format!("\"code\":\"{code}\"")),
+            "{}",
+            answer.body
+        );
     }
 }
 
@@ -105,7 +130,11 @@ async fn an_answer_goes_on_from_a_prefix_below_beta_alone() {
     assert!(sent[1].prefix && sent[1].role == ChatRole::Assistant && !sent[0].prefix);
     for (path, status) in [("/v1/chat/completions", 400), ("/chat/completions", 422)] {
         let refused = asked(path, turns("assistant")).await.err();
-        assert_eq!(refused, Some((status, "messages[1].prefix".to_owned())), "{path}");
+        assert_eq!(
+            refused,
+            Some((status, "messages[1].prefix".to_owned())),
+            "{path}"
+        );
     }
     let refused = asked("/beta/chat/completions", turns("user")).await.err();
     assert_eq!(refused, Some((422, "messages[1].prefix".to_owned())));
@@ -135,14 +164,27 @@ async fn fields_of_deepseek_are_checked_and_go_to_the_engine_in_its_words() {
         request.map(|request| request.extra.map(|Json(text)| text))
     };
     for (asked, sent) in [
-        ("minimal", "low"), ("low", "low"), ("medium", "high"), ("high", "high"),
-        ("xhigh", "high"), ("max", "max"), ("ultra", "max"),
+        ("minimal", "low"),
+        ("low", "low"),
+        ("medium", "high"),
+        ("high", "high"),
+        ("xhigh", "high"),
+        ("max", "max"),
+        ("ultra", "max"),
     ] {
         let fields = json!({"thinking": {"type": "enabled"}, "reasoning_effort": asked});
-        let expected = format!(r#"{{"thinking":{{"type":"enabled"}},"reasoning_effort":"{sent}"}}"#);
-        assert_eq!(extra("/chat/completions", fields.clone()).await.unwrap(), Some(expected));
-        let as_it_is = format!(r#"{{"thinking":{{"type":"enabled"}},"reasoning_effort":"{asked}"}}"#);
-        assert_eq!(extra("/v1/chat/completions", fields).await.unwrap(), Some(as_it_is));
+        let expected =
+            format!(r#"{{"thinking":{{"type":"enabled"}},"reasoning_effort":"{sent}"}}"#);
+        assert_eq!(
+            extra("/chat/completions", fields.clone()).await.unwrap(),
+            Some(expected)
+        );
+        let as_it_is =
+            format!(r#"{{"thinking":{{"type":"enabled"}},"reasoning_effort":"{asked}"}}"#);
+        assert_eq!(
+            extra("/v1/chat/completions", fields).await.unwrap(),
+            Some(as_it_is)
+        );
     }
     let long = "a".repeat(513);
     for (fields, param) in [
@@ -154,7 +196,10 @@ async fn fields_of_deepseek_are_checked_and_go_to_the_engine_in_its_words() {
         (json!({"user_id": ""}), "user_id"),
         (json!({"user_id": "a@example.com"}), "user_id"),
         (json!({"user_id": 7}), "user_id"),
-        (json!({"response_format": {"type": "json_object"}}), "messages"),
+        (
+            json!({"response_format": {"type": "json_object"}}),
+            "messages",
+        ),
     ] {
         for path in ["/chat/completions", "/beta/chat/completions"] {
             let refused = extra(path, fields.clone()).await.err();
@@ -170,9 +215,7 @@ async fn fields_of_deepseek_are_checked_and_go_to_the_engine_in_its_words() {
 
 #[tokio::test]
 async fn strict_functions_are_beta_and_leave_nothing_open() {
-    let tool = |name: &str, strict: bool, parameters: Value| {
-        json!({"type": "function", "function": {"name": name, "strict": strict, "parameters": parameters}})
-    };
+    let tool = |name: &str, strict: bool, parameters: Value| json!({"type": "function", "function": {"name": name, "strict": strict, "parameters": parameters}});
     let closed = json!({
         "type": "object", "required": ["a"], "additionalProperties": false,
         "properties": {"a": {"type": "array", "items": {
@@ -186,11 +229,30 @@ async fn strict_functions_are_beta_and_leave_nothing_open() {
     optional["required"] = json!([]);
     let ask = async |path: &str, tools: Value| asked(path, with(json!({ "tools": tools }))).await;
     let beta = "/beta/chat/completions";
-    assert!(ask(beta, json!([tool("f", true, closed.clone())])).await.is_ok());
-    assert!(ask("/v1/chat/completions", json!([tool("f", true, open.clone())])).await.is_ok());
-    assert!(ask("/chat/completions", json!([tool("f", false, open.clone())])).await.is_ok());
+    assert!(
+        ask(beta, json!([tool("f", true, closed.clone())]))
+            .await
+            .is_ok()
+    );
+    assert!(
+        ask(
+            "/v1/chat/completions",
+            json!([tool("f", true, open.clone())])
+        )
+        .await
+        .is_ok()
+    );
+    assert!(
+        ask("/chat/completions", json!([tool("f", false, open.clone())]))
+            .await
+            .is_ok()
+    );
     for (path, tools, param) in [
-        ("/chat/completions", json!([tool("f", true, closed.clone())]), "tools[0].function.strict"),
+        (
+            "/chat/completions",
+            json!([tool("f", true, closed.clone())]),
+            "tools[0].function.strict",
+        ),
         (
             beta,
             json!([tool("f", true, closed.clone()), tool("g", false, closed)]),
@@ -201,7 +263,11 @@ async fn strict_functions_are_beta_and_leave_nothing_open() {
             json!([tool("f", true, open)]),
             "tools[0].function.parameters.properties.a.items.additionalProperties",
         ),
-        (beta, json!([tool("f", true, optional)]), "tools[0].function.parameters.required"),
+        (
+            beta,
+            json!([tool("f", true, optional)]),
+            "tools[0].function.parameters.required",
+        ),
     ] {
         let refused = ask(path, tools).await.err();
         assert_eq!(refused, Some((422, param.to_owned())), "{path}");
@@ -212,7 +278,11 @@ async fn strict_functions_are_beta_and_leave_nothing_open() {
 #[tokio::test]
 async fn cached_tokens_are_told_in_both_dialects() {
     for path in ["/v1/chat/completions", "/chat/completions"] {
-        let answer = send(routes(gateway_with(vec![started(3), finished(3, 0)])), post(path, chat_body())).await;
+        let answer = send(
+            routes(gateway_with(vec![started(3), finished(3, 0)])),
+            post(path, chat_body()),
+        )
+        .await;
         let usage = &answer.json()["usage"];
         assert_eq!(usage["prompt_cache_miss_tokens"], 3, "{path}");
         assert_eq!(usage["prompt_tokens_details"]["cached_tokens"], 0, "{path}");

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use fathom_proto::Error;
 use fathom_proto::identity::{Limit, LimitTarget, Limits, Scope};
-use tokio::time::{Duration, advance};
 use tokio::task::JoinSet;
+use tokio::time::{Duration, advance};
 
 use super::fakes::{delta, finished, gateway_of, started, steered};
 use super::*;
@@ -16,7 +16,10 @@ use crate::identity::fake::{FakeAuth, principal};
 async fn the_overhead_is_the_time_without_the_waiting() {
     let (gateway, mut asked) = steered();
     let mut answer = JoinSet::new();
-    answer.spawn(send(routes(gateway), post("/v1/chat/completions", chat_body())));
+    answer.spawn(send(
+        routes(gateway),
+        post("/v1/chat/completions", chat_body()),
+    ));
     let call = asked.recv().await.unwrap();
     advance(Duration::from_millis(1500)).await;
     call.tell(started(1)).await;
@@ -72,7 +75,10 @@ async fn limits_that_are_set_are_told() {
     insta::assert_snapshot!(balance.body, @r#"{"is_available":true,"balance_infos":[{"currency":"USD","total_balance":"5.00","granted_balance":"5.00","topped_up_balance":"0.00"}]}"#);
     let unlimited = request(Method::GET, "/user/balance", Some(ALL_SCOPES), "");
     let unlimited = send(routes(fakes::gateway()), unlimited).await;
-    assert_eq!(unlimited.body, r#"{"is_available":true,"balance_infos":[]}"#);
+    assert_eq!(
+        unlimited.body,
+        r#"{"is_available":true,"balance_infos":[]}"#
+    );
 }
 
 #[tokio::test]
@@ -80,17 +86,24 @@ async fn an_error_says_whether_and_when_to_come_again() {
     let head = |error: Error| ApiError(error).into_response().headers().clone();
     let busy = Error::new(ErrorCode::Overloaded, "busy").retry_after(Duration::from_millis(1250));
     let busy = head(busy);
-    assert_eq!((&busy["retry-after"], &busy["retry-after-ms"]), (&"2".parse().unwrap(), &"1250".parse().unwrap()));
+    assert_eq!(
+        (&busy["retry-after"], &busy["retry-after-ms"]),
+        (&"2".parse().unwrap(), &"1250".parse().unwrap())
+    );
     assert!(!busy.contains_key("x-should-retry"));
     for code in ErrorCode::ALL {
         let row = code.row();
         let told = head(Error::new(code, "it fails"));
         let sdks_would = matches!(row.http, 408 | 409 | 429 | 500..);
         assert_eq!(
-            told.get("x-should-retry").is_some_and(|value| value == "false"),
+            told.get("x-should-retry")
+                .is_some_and(|value| value == "false"),
             sdks_would && !row.retryable,
             "{code}"
         );
     }
-    assert_eq!(head(Error::new(ErrorCode::Conflict, "changed"))["x-should-retry"], "false");
+    assert_eq!(
+        head(Error::new(ErrorCode::Conflict, "changed"))["x-should-retry"],
+        "false"
+    );
 }

@@ -94,14 +94,26 @@ async fn what_asks_for_too_much_is_refused_at_once() {
             json!({"model": "m", "prompt": "a", "best_of": 1_000_000}).to_string(),
             "best_of",
         ),
-        ("/v1/chat/completions", chat(json!({"max_tokens": 1u64 << 63})), "max_tokens"),
+        (
+            "/v1/chat/completions",
+            chat(json!({"max_tokens": 1u64 << 63})),
+            "max_tokens",
+        ),
         (
             "/v1/chat/completions",
             chat(json!({"max_completion_tokens": 1u64 << 63})),
             "max_completion_tokens",
         ),
-        ("/v1/chat/completions", chat(json!({"stop": vec!["a"; 100_000]})), "stop"),
-        ("/v1/chat/completions", chat(json!({"logit_bias": biases})), "logit_bias"),
+        (
+            "/v1/chat/completions",
+            chat(json!({"stop": vec!["a"; 100_000]})),
+            "stop",
+        ),
+        (
+            "/v1/chat/completions",
+            chat(json!({"logit_bias": biases})),
+            "logit_bias",
+        ),
         ("/v1/chat/completions", messages, "messages"),
         (
             "/v1/chat/completions",
@@ -110,7 +122,9 @@ async fn what_asks_for_too_much_is_refused_at_once() {
         ),
         (
             "/v1/chat/completions",
-            chat(json!({"tools": vec![json!({"type": "function", "function": {"name": "f"}}); 10_000]})),
+            chat(
+                json!({"tools": vec![json!({"type": "function", "function": {"name": "f"}}); 10_000]}),
+            ),
             "tools",
         ),
         (
@@ -130,7 +144,11 @@ async fn what_asks_for_too_much_is_refused_at_once() {
             assert_eq!(answer.status, 400, "{param}: {}", answer.body);
             let told = answer.json()["error"]["param"].clone();
             let told = told.as_str().unwrap_or_default();
-            assert!(told.starts_with(param) && told.len() < 250, "{}", answer.body);
+            assert!(
+                told.starts_with(param) && told.len() < 250,
+                "{}",
+                answer.body
+            );
             assert!(answer.body.len() < 1000, "{}", answer.body);
             best = best.min(took);
         }
@@ -150,8 +168,16 @@ async fn text_that_looks_like_framing_stays_text() {
         body["stream"] = true.into();
         let events = vec![started(1), delta(text, 1), finished(1, 1)];
         let answer = send(routes(gateway_with(events)), post(path, body)).await;
-        let lines: Vec<_> = answer.body.split('\n').filter(|line| !line.is_empty()).collect();
-        assert!(lines.iter().all(|line| line.starts_with("data: ")), "{}", answer.body);
+        let lines: Vec<_> = answer
+            .body
+            .split('\n')
+            .filter(|line| !line.is_empty())
+            .collect();
+        assert!(
+            lines.iter().all(|line| line.starts_with("data: ")),
+            "{}",
+            answer.body
+        );
         assert!(!answer.body.contains(['\r', '\u{1b}', '\0']));
         let done = lines.iter().filter(|line| **line == "data: [DONE]").count();
         assert_eq!((done, lines.last()), (1, Some(&"data: [DONE]")));

@@ -82,7 +82,11 @@ async fn a_model_that_falls_silent_is_covered_by_comments_and_one_that_talks_is_
     for word in ["a", "b", "c"] {
         tokio::time::advance(INTERVAL * 3 / 4).await;
         call.tell(delta(word, 1)).await;
-        assert!(next(&mut body).await.contains(&format!("\"content\":\"{word}\"")));
+        assert!(
+            next(&mut body)
+                .await
+                .contains(&format!("\"content\":\"{word}\""))
+        );
     }
     let silent_since = Instant::now();
     for times in 1..4 {
