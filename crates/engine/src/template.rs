@@ -103,7 +103,7 @@ impl ChatTemplate {
                     bos_token => self.bos_token.as_str(),
                     eos_token => self.eos_token.as_str(),
                     add_generation_prompt => true,
-                    enable_thinking => thinking,
+                    enable_thinking => thinking.clone(),
                     thinking,
                     reasoning_effort => effort.map_or(Value::UNDEFINED, Value::from),
                 })

@@ -54,10 +54,10 @@ pub fn refuse_functions(extra: &Extra) -> Result<(), ApiError> {
 pub fn refuse_unanswerable(extra: &Extra) -> Result<(), ApiError> {
     for name in ["audio", "modalities", "moderation"] {
         let is_text = |kinds: &Vec<Value>| kinds.iter().all(|kind| kind == "text");
-        let asked = |value: &Value| {
-            !value.is_null() && !(name == "modalities" && value.as_array().is_some_and(is_text))
+        let says_nothing = |value: &Value| {
+            value.is_null() || name == "modalities" && value.as_array().is_some_and(is_text)
         };
-        if extra.get(name).is_some_and(asked) {
+        if extra.get(name).is_some_and(|value| !says_nothing(value)) {
             return Err(ApiError::invalid(
                 name,
                 format!("`{name}` is not supported by this server: its answers are text"),

@@ -134,11 +134,11 @@ fn tokens(
             let messages = messages.collect::<Result<Vec<_>, _>>()?;
             let functions = tools.map_or(&[][..], |tools| &tools.functions);
             let tools: Vec<_> = functions.iter().map(tool).collect();
-            let render = |options| weights.render_chat_as(&messages, &tools, options);
-            let tokens = render(&thoughts.options(begun));
+            let render = |options| weights.render_chat_as(&messages, &tools, &options);
+            let tokens = render(thoughts.options(begun));
             if let (false, Ok(tokens)) = (begun, &tokens)
                 && let Some(otherwise) = thoughts.otherwise(weights.answer_style(tokens))
-                && render(&otherwise).is_ok_and(|thinking| thinking == *tokens)
+                && render(otherwise).is_ok_and(|thinking| thinking == *tokens)
             {
                 return Err(thoughts.refused());
             }
