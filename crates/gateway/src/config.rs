@@ -17,6 +17,12 @@ const MAX_BODY_BYTES: usize = MAX_MESSAGE_BYTES - 64 * 1024;
 pub struct Config {
     /// Public address.
     pub listen: ListenAddress,
+    /// Address for gRPC, for clients inside: without TLS, so keep it private.
+    pub grpc_listen: ListenAddress,
+    /// Whether that port tells anybody its methods and messages; absent: in `fathom up`, and
+    /// nowhere else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc_reflection: Option<bool>,
     /// Address of `/livez`, `/readyz`, `/metrics`; not for the public.
     pub admin_listen: ListenAddress,
     /// The auth service, when it runs on its own.
@@ -82,6 +88,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: ListenAddress::local(8080),
+            grpc_listen: ListenAddress::local(8081),
+            grpc_reflection: None,
             admin_listen: ListenAddress::local(9080),
             auth: Endpoint::local(8181),
             router: Endpoint::local(8281),

@@ -8,6 +8,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
+use crate::compression::NotInflated;
 use crate::error::ApiError;
 
 /// A JSON body.
@@ -40,7 +41,8 @@ where
     }
 }
 
-const JSON: &str = "application/json";
+/// The media type.
+pub const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// Reads a body that says it is one of `types`.
@@ -106,7 +108,7 @@ fn problem(error: &serde_json::Error) -> String {
 }
 
 /// The media type, without its parameters.
-fn content_type(headers: &HeaderMap) -> &str {
+pub fn content_type(headers: &HeaderMap) -> &str {
     let value = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
@@ -114,11 +116,17 @@ fn content_type(headers: &HeaderMap) -> &str {
     value.split(';').next().unwrap_or_default().trim()
 }
 
-fn unreadable(rejection: BytesRejection) -> ApiError {
+/// Why a body could not be read.
+pub fn unreadable(rejection: BytesRejection) -> ApiError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         ApiError::new(
             ErrorCode::PayloadTooLarge,
             "the body is larger than this server accepts; send a smaller one",
+        )
+    } else if is_caused_by::<NotInflated>(&rejection) {
+        ApiError::new(
+            ErrorCode::InvalidRequest,
+            "the body is not whole, or not what its `Content-Encoding` says, or too large as it is",
         )
     } else {
         ApiError::new(
@@ -126,4 +134,15 @@ fn unreadable(rejection: BytesRejection) -> ApiError {
             "the body ended before it was whole",
         )
     }
+}
+
+fn is_caused_by<E: std::error::Error + 'static>(error: &dyn std::error::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.is::<E>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }

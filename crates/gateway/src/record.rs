@@ -2,6 +2,7 @@
 //! Ends are counted when the *answer* ends, so that a stream is measured whole. Nothing of what a
 //! caller wrote is in it: no prompt, no text, no credential.
 
+pub mod call;
 mod route;
 
 use std::pin::Pin;

@@ -21,7 +21,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::Gateway;
 use crate::error::ApiError;
 use crate::policy::Policy;
-use crate::record;
+use crate::{compression, protobuf, record};
 
 /// Everything the public port answers.
 pub fn routes(gateway: Gateway) -> Router {
@@ -59,13 +59,22 @@ fn layered(table: Vec<Route>, gateway: Gateway) -> Router {
     table
         .into_iter()
         .fold(Router::new(), |router, (path, policy, route)| {
-            router.route(path, policy.guard(route, &gateway))
+            let route = policy.guard(route, &gateway);
+            if compression::is_allowed(path) {
+                router.route(path, route.layer(compression::answers()))
+            } else {
+                router.route(path, route)
+            }
         })
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         // A bug in one request ends that request alone.
         .layer(CatchPanicLayer::custom(|_| panicked()))
         .layer(DefaultBodyLimit::max(max_body_bytes))
+        .layer(from_fn(move |request, next| {
+            compression::requests(max_body_bytes, request, next)
+        }))
+        .layer(from_fn(protobuf::errors))
         .layer(from_fn(admin::problem::layer))
         // Outermost, so that every answer has an id and leaves one log line.
         .layer(from_fn(record::layer))

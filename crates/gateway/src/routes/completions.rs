@@ -11,7 +11,7 @@ use crate::answer::{self, choice_index, logprobs};
 use crate::error::ApiError;
 use crate::generation::{Generation, WholeChoice};
 use crate::identity::Session;
-use crate::json::Json;
+use crate::protobuf::{self, Asked, Format};
 use crate::record::Record;
 use crate::{Gateway, event_stream, request};
 
@@ -20,7 +20,7 @@ pub async fn create(
     State(gateway): State<Gateway>,
     Extension(session): Extension<Session>,
     Extension(record): Extension<Record>,
-    Json(request): Json<CompletionRequest>,
+    Asked { request, answer }: Asked<CompletionRequest>,
 ) -> Result<Response, ApiError> {
     let stream = request.stream.unwrap_or(false);
     let include_usage = request.stream_options.unwrap_or_default().include_usage;
@@ -28,6 +28,9 @@ pub async fn create(
     let asked = request::from_completion(request, &gateway.config)?;
     let generation = Generation::start(&gateway, &session, &record, asked).await?;
     let id = format!("cmpl-{}", generation.request_id());
+    if answer == Format::Protobuf {
+        return protobuf::respond(generation, id, stream).await;
+    }
     if stream {
         let events = CompletionEvents::new(id, include_usage, generation.choices());
         return Ok(event_stream::response(generation, events, include_usage));
