@@ -4,6 +4,7 @@
 use std::io;
 
 use axum::Router;
+use fathom_gateway::Gateway;
 use fathom_kit::net::{Endpoint, ListenAddress, Listener};
 use fathom_kit::server::{Limits, serve};
 use fathom_kit::{admin, shutdown::Shutdown};
@@ -16,6 +17,9 @@ pub struct Ports {
     admin: Listener,
 }
 
+/// Open for gRPC beside a role's own port, and not served yet.
+pub struct GrpcPort(Listener);
+
 /// A role that serves.
 #[derive(Clone, Debug)]
 pub struct Role {
@@ -23,6 +27,8 @@ pub struct Role {
     pub endpoint: Endpoint,
     /// Where `/livez`, `/readyz` and `/metrics` are.
     pub admin: Endpoint,
+    /// What clients of the gateway call over gRPC; no other role has a port of its own for that.
+    pub grpc: Option<Endpoint>,
 }
 
 impl Ports {
@@ -53,11 +59,43 @@ impl Ports {
         let role = Role {
             endpoint: self.service.endpoint()?,
             admin: self.admin.endpoint()?,
+            grpc: None,
         };
         let admin = admin::routes(process.readiness.clone(), process.metrics.clone());
         spawn(self.service, routes, limits, &process.shutdown);
         spawn(self.admin, admin, Limits::default(), &process.admin);
         Ok(role)
+    }
+}
+
+impl GrpcPort {
+    /// Opens the gateway's.
+    ///
+    /// # Errors
+    /// The system's, with the address.
+    pub fn bind(config: &fathom_gateway::Config) -> io::Result<Self> {
+        config.grpc_listen.bind().map(Self)
+    }
+
+    /// Serves the gateway's methods; they drain with its routes, and health says what `/readyz`
+    /// does.
+    ///
+    /// # Errors
+    /// The system's, when the socket is gone.
+    pub fn serve(
+        self,
+        gateway: Gateway,
+        reflection: bool,
+        process: &Process,
+    ) -> anyhow::Result<Endpoint> {
+        let endpoint = self.0.endpoint()?;
+        let limits = gateway.config.limits;
+        let reflection = gateway.config.grpc_reflection.unwrap_or(reflection);
+        let (routes, health) = fathom_gateway::grpc::routes(gateway, reflection)?;
+        let shutdown = &process.shutdown;
+        shutdown.spawn(health.follow(process.readiness.clone(), shutdown.clone()));
+        spawn(self.0, routes, limits, shutdown);
+        Ok(endpoint)
     }
 }
 

@@ -20,7 +20,7 @@ use fathom_worker::{EngineConfig, Worker};
 
 use crate::Config;
 use crate::banner;
-use crate::ports::{Ports, Role};
+use crate::ports::{GrpcPort, Ports, Role};
 use crate::process::Process;
 use crate::roles::{open_auth, open_router};
 use children::Children;
@@ -78,6 +78,7 @@ impl Up {
             .with_context(|| format!("cannot make the folder {}", config.home.display()))?;
         let lock = lock(&config.home)?;
         let ports = Ports::bind(&config.gateway.listen, &config.gateway.admin_listen)?;
+        let grpc = GrpcPort::bind(&config.gateway)?;
         let defaults = fathom_auth::Config::default();
         if config.auth.public_url == defaults.public_url {
             config.auth.public_url = ports.endpoint()?.to_string();
@@ -118,11 +119,16 @@ impl Up {
             config: Arc::new(config.gateway.clone()),
             shutdown: process.shutdown.clone(),
         };
-        let gateway = ports.serve(
+        let grpc = grpc.serve(gateway.clone(), true, process)?;
+        let role = ports.serve(
             fathom_gateway::routes(gateway),
             config.gateway.limits,
             process,
         )?;
+        let gateway = Role {
+            grpc: Some(grpc),
+            ..role
+        };
         process.readiness.set("models", false);
         core.shutdown
             .spawn(served::watch(config, router, core.clone(), was_ready));

@@ -118,6 +118,3 @@ fn refused(error: Error) -> Response {
     response.extensions_mut().insert(ErrorNote(Arc::new(error)));
     response
 }
-
-#[cfg(test)]
-mod tests;

@@ -18,6 +18,7 @@ mod drain;
 mod errors;
 mod faults;
 mod feedback;
+mod grpc;
 mod layers;
 mod life;
 mod operator;

@@ -9,7 +9,7 @@ use fathom_proto::grpc::{
 };
 
 use crate::Config;
-use crate::ports::{Ports, Role};
+use crate::ports::{GrpcPort, Ports, Role};
 use crate::process::Process;
 
 /// Serves the public edge in front of an auth service and a router.
@@ -18,6 +18,7 @@ use crate::process::Process;
 /// Whatever keeps it from starting.
 pub async fn gateway(config: &Config, process: &Process) -> anyhow::Result<Role> {
     let ports = Ports::bind(&config.gateway.listen, &config.gateway.admin_listen)?;
+    let grpc = GrpcPort::bind(&config.gateway)?;
     let auth = config.gateway.auth.channel().map_err(anyhow::Error::msg)?;
     let router = config
         .gateway
@@ -45,5 +46,10 @@ pub async fn gateway(config: &Config, process: &Process) -> anyhow::Result<Role>
     };
     let watch = watch::dependencies(gateway.clone(), process.readiness.clone());
     process.shutdown.spawn(watch);
-    Ok(ports.serve(routes(gateway), config.gateway.limits, process)?)
+    let grpc = grpc.serve(gateway.clone(), false, process)?;
+    let role = ports.serve(routes(gateway), config.gateway.limits, process)?;
+    Ok(Role {
+        grpc: Some(grpc),
+        ..role
+    })
 }
