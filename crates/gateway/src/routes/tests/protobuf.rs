@@ -385,7 +385,7 @@ async fn who_takes_nothing_but_protobuf_gets_errors_in_it() {
     assert_eq!(error.r#type, "invalid_request_error");
     assert_eq!(error.param.as_deref(), Some("temperature"));
     // Who is not let in is told so in it too.
-    let mut request = request(Method::POST, "/v1/chat/completions", Some(NO_SCOPES), "");
+    let mut request = super::request(Method::POST, "/v1/chat/completions", Some(NO_SCOPES), "");
     let accept = PROTOBUF.parse().unwrap();
     request.headers_mut().insert("accept", accept);
     let (status, _, body) = exchange(routes(gateway()), request).await;
@@ -409,9 +409,9 @@ async fn garbage_is_refused_and_breaks_nothing() {
 pub fn garbage() -> Vec<(&'static str, Vec<u8>)> {
     let whole = chat_message().encode_to_vec();
     // Field 100, which nobody has, as a message in a message, in groups, and so on.
-    let deep = [vec![0xa3, 0x06]; 101].concat();
+    let deep = [0xa3, 0x06].repeat(101);
     let mut ended = deep.clone();
-    ended.extend([vec![0xa4, 0x06]; 101].concat());
+    ended.extend([0xa4, 0x06].repeat(101));
     vec![
         ("nothing", Vec::new()),
         ("truncated", whole[..whole.len() - 1].to_vec()),
