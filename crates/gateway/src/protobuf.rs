@@ -98,9 +98,11 @@ fn decode<M: Message + Default>(bytes: &[u8]) -> Result<M, ApiError> {
     })
 }
 
-/// The layer that gives errors the form of a message, for callers who take nothing else.
+/// The layer that gives errors the form of a message, for callers who take nothing else. OAuth's
+/// have one form for everybody.
 pub async fn errors(request: Request, next: Next) -> Response {
-    let wanted = Accept::of(request.headers()).is_protobuf_alone();
+    let is_oauth = request.uri().path().starts_with("/oauth/");
+    let wanted = !is_oauth && Accept::of(request.headers()).is_protobuf_alone();
     let mut response = next.run(request).await;
     if wanted && let Some(ErrorNote(error)) = response.extensions().get() {
         *response.body_mut() = Body::from(error_message(error).encode_to_vec());
