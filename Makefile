@@ -74,7 +74,7 @@ docs: setup-test
 
 .PHONY: proto-lint
 proto-lint: setup-test
-	$(tools) "$$FATHOM_TOOLS/buf/bin/buf" lint proto
+	$(tools) "$$FATHOM_TOOLS/buf/bin/buf" lint proto && scripts/proto-breaking
 
 .PHONY: deny
 deny: ## Check licences, advisories and origin of the dependencies

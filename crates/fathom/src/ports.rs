@@ -4,6 +4,7 @@
 use std::io;
 
 use axum::Router;
+use fathom_gateway::Gateway;
 use fathom_kit::net::{Endpoint, ListenAddress, Listener};
 use fathom_kit::server::{Edge, Limits, serve};
 use fathom_kit::{admin, shutdown::Shutdown};
@@ -19,6 +20,9 @@ pub struct Ports {
     admin: Endpoint,
 }
 
+/// Open for gRPC beside a role's own port, and not served yet.
+pub struct GrpcPort(Listener);
+
 /// A role that serves.
 #[derive(Clone, Debug)]
 pub struct Role {
@@ -26,6 +30,8 @@ pub struct Role {
     pub endpoint: Endpoint,
     /// Where `/livez`, `/readyz` and `/metrics` are.
     pub admin: Endpoint,
+    /// What clients of the gateway call over gRPC; no other role has a port of its own for that.
+    pub grpc: Option<Endpoint>,
 }
 
 impl Ports {
@@ -72,6 +78,7 @@ impl Ports {
         let mut role = Role {
             endpoint: self.service.endpoint()?,
             admin: self.admin,
+            grpc: None,
         };
         if let Some(tls) = &edge.tls {
             role.endpoint = role.endpoint.with_tls();
@@ -81,6 +88,40 @@ impl Ports {
         spawn(self.service, routes, edge, &process.shutdown);
         process.readiness.set(STARTED, true);
         Ok(role)
+    }
+}
+
+impl GrpcPort {
+    /// Opens the gateway's.
+    ///
+    /// # Errors
+    /// The system's, with the address.
+    pub fn bind(config: &fathom_gateway::Config) -> io::Result<Self> {
+        config.grpc_listen.bind().map(Self)
+    }
+
+    /// Serves the gateway's methods; they drain with its routes, and health says what `/readyz`
+    /// does.
+    ///
+    /// # Errors
+    /// The system's, when the socket is gone.
+    pub fn serve(
+        self,
+        gateway: Gateway,
+        edge: Edge,
+        reflection: bool,
+        process: &Process,
+    ) -> anyhow::Result<Endpoint> {
+        let mut endpoint = self.0.endpoint()?;
+        if edge.tls.is_some() {
+            endpoint = endpoint.with_tls();
+        }
+        let reflection = gateway.config.grpc_reflection.unwrap_or(reflection);
+        let (routes, health) = fathom_gateway::grpc::routes(gateway, reflection)?;
+        let shutdown = &process.shutdown;
+        shutdown.spawn(health.follow(process.readiness.clone(), shutdown.clone()));
+        spawn(self.0, routes, edge, shutdown);
+        Ok(endpoint)
     }
 }
 

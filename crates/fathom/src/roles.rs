@@ -41,7 +41,8 @@ pub async fn run(
         }
         role = start.as_mut() => {
             let role = role?;
-            tracing::info!(endpoint = %role.endpoint, admin = %role.admin, "serving");
+            let grpc = role.grpc.as_ref().map(tracing::field::display);
+            tracing::info!(endpoint = %role.endpoint, grpc, admin = %role.admin, "serving");
             process.stopped().await;
             process.shutdown.drain().await;
         }

@@ -20,7 +20,7 @@ use fathom_worker::{EngineConfig, Worker};
 
 use crate::Config;
 use crate::banner;
-use crate::ports::{Ports, Role};
+use crate::ports::{GrpcPort, Ports, Role};
 use crate::process::Process;
 use crate::roles::{open_auth, open_router};
 use children::Children;
@@ -82,6 +82,7 @@ impl Up {
             &config.gateway.admin_listen,
             process,
         )?;
+        let grpc = GrpcPort::bind(&config.gateway)?;
         let edge = config.gateway.edge()?;
         let defaults = fathom_auth::Config::default();
         if config.auth.public_url == defaults.public_url {
@@ -128,7 +129,12 @@ impl Up {
             config: Arc::new(config.gateway.clone()),
             shutdown: process.shutdown.clone(),
         };
-        let gateway = ports.serve(fathom_gateway::routes(gateway), edge, process)?;
+        let grpc = grpc.serve(gateway.clone(), edge.clone(), true, process)?;
+        let role = ports.serve(fathom_gateway::routes(gateway), edge, process)?;
+        let gateway = Role {
+            grpc: Some(grpc),
+            ..role
+        };
         process.readiness.set("models", false);
         core.shutdown
             .spawn(served::watch(config, router, core.clone(), was_ready));

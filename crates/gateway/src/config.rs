@@ -22,6 +22,12 @@ const MAX_KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub struct Config {
     /// Public address.
     pub listen: ListenAddress,
+    /// Address for gRPC, for clients inside: without TLS, so keep it private.
+    pub grpc_listen: ListenAddress,
+    /// Whether that port tells anybody its methods and messages; absent: in `fathom up`, and
+    /// nowhere else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc_reflection: Option<bool>,
     /// Address of `/livez`, `/readyz`, `/metrics`; not for the public.
     pub admin_listen: ListenAddress,
     /// The auth service, when it runs on its own.
@@ -131,6 +137,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: ListenAddress::local(8080),
+            grpc_listen: ListenAddress::local(8081),
+            grpc_reflection: None,
             admin_listen: ListenAddress::local(9080),
             auth: Endpoint::local(8181),
             router: Endpoint::local(8281),

@@ -76,8 +76,9 @@ impl Generation {
             requests,
             per_prompt,
             user,
+            timeout,
         } = asked;
-        let mut lifetime = Lifetime::begin(gateway, session, &model)?;
+        let mut lifetime = Lifetime::begin(gateway, session, &model, timeout)?;
         let context = lifetime.context(session, record, user);
         let count = requests.len();
         let at_a_time = gateway.config.concurrent_choices;

@@ -12,6 +12,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use serde::de::{Deserialize, DeserializeOwned};
 
+use crate::compression::NotInflated;
 use crate::error::ApiError;
 use crate::record::Record;
 
@@ -32,7 +33,7 @@ where
 }
 
 /// A body that could not be read, which some dialects tell from one that asks for something wrong.
-pub struct Unreadable(ApiError);
+pub struct Unreadable(pub ApiError);
 
 /// Left on the answer to such a body; never sent.
 #[derive(Clone, Copy)]
@@ -63,7 +64,8 @@ where
 
 /// Of the place in a body that is wrong, so much is told.
 const MAX_PATH_BYTES: usize = 200;
-const JSON: &str = "application/json";
+/// The media type.
+pub const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// Reads a body that says it is one of `types`.
@@ -80,11 +82,16 @@ where
             format!("the body must be JSON; send `Content-Type: {types}`"),
         ));
     }
+    parse(&body(request, state).await?)
+}
+
+/// The bytes of a body. The time that they take to come is the caller's.
+pub async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
     let record = request.extensions().get::<Record>().cloned();
-    let reading = record.as_ref().map(Record::reads);
-    let body = Bytes::from_request(request, state).await;
-    drop(reading);
-    parse(&body.map_err(unreadable)?)
+    let _reading = record.as_ref().map(Record::reads);
+    Bytes::from_request(request, state)
+        .await
+        .map_err(unreadable)
 }
 
 /// Reads JSON; the error names the field.
@@ -145,7 +152,7 @@ fn problem(error: &serde_json::Error) -> String {
 }
 
 /// The media type, without its parameters.
-fn content_type(headers: &HeaderMap) -> &str {
+pub fn content_type(headers: &HeaderMap) -> &str {
     let value = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
@@ -161,6 +168,7 @@ pub fn too_large() -> ApiError {
     )
 }
 
+/// Why a body could not be read.
 fn unreadable(rejection: BytesRejection) -> ApiError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         too_large()
@@ -169,10 +177,26 @@ fn unreadable(rejection: BytesRejection) -> ApiError {
             ErrorCode::RequestTimeout,
             "the body did not come in time; send it again, faster",
         )
+    } else if is_caused_by::<NotInflated>(&rejection) {
+        ApiError::new(
+            ErrorCode::InvalidRequest,
+            "the body is not whole, or not what its `Content-Encoding` says, or too large as it is",
+        )
     } else {
         ApiError::new(
             ErrorCode::InvalidRequest,
             "the body ended before it was whole",
         )
     }
+}
+
+fn is_caused_by<E: std::error::Error + 'static>(error: &dyn std::error::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.is::<E>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }

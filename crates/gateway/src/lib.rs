@@ -12,7 +12,11 @@
 //! - [`generation`]: a request's generations with their counts and their end
 //! - [`request`]: checks a request's fields and makes the domain's request of them
 //! - [`answer`]: what is generated, in the words of the public API
+//! - [`embedding`]: a request's vectors
 //! - [`json`]: reads a JSON body, and says where it is wrong
+//! - [`protobuf`]: the other format of bodies
+//! - [`grpc`]: the same requests over gRPC, on a port of its own
+//! - [`compression`]: compressed bodies, both ways
 //! - [`event_stream`]: a generation as server-sent events
 //! - [`keep_alive`]: signs of life while an answer is not there
 //! - [`dialect`]: whose API a route speaks
@@ -36,13 +40,16 @@ use fathom_proto::{Error, ErrorCode};
 use tokio::time::timeout;
 
 mod answer;
+mod compression;
 pub mod config;
 mod dialect;
+mod embedding;
 mod error;
 mod event_stream;
 mod failover;
 pub mod fuzz;
 mod generation;
+pub mod grpc;
 pub mod identity;
 mod json;
 mod keep_alive;
@@ -51,6 +58,7 @@ mod limits;
 pub mod metrics;
 pub mod origin;
 mod policy;
+mod protobuf;
 mod record;
 mod request;
 mod routes;

@@ -2,6 +2,7 @@
 //! Ends are counted when the *answer* ends, so that a stream is measured whole. Nothing of what a
 //! caller wrote is in it but the id that it gave the request: no prompt, no text, no credential.
 
+pub mod call;
 mod client_id;
 mod route;
 mod timing;

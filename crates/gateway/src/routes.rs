@@ -26,7 +26,7 @@ use crate::Gateway;
 use crate::error::ApiError;
 use crate::json;
 use crate::policy::Policy;
-use crate::{dialect, record};
+use crate::{compression, dialect, protobuf, record};
 
 /// Everything the public port answers.
 pub fn routes(gateway: Gateway) -> Router {
@@ -80,14 +80,23 @@ fn layered(table: Vec<Route>, gateway: Gateway) -> Router {
     table
         .into_iter()
         .fold(Router::new(), |router, (path, policy, route)| {
-            router.route(path, policy.guard(route, &gateway))
+            let route = policy.guard(route, &gateway);
+            if compression::is_allowed(path) {
+                router.route(path, route.layer(compression::answers()))
+            } else {
+                router.route(path, route)
+            }
         })
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         // A bug in one request ends that request alone.
         .layer(CatchPanicLayer::custom(|_| panicked()))
         .layer(DefaultBodyLimit::max(max_body_bytes))
+        .layer(from_fn(move |request, next| {
+            compression::requests(max_body_bytes, request, next)
+        }))
         .layer(from_fn_with_state(max_body_bytes, declared_length))
+        .layer(from_fn(protobuf::errors))
         .layer(from_fn(admin::problem::layer))
         .layer(from_fn(messages::error::layer))
         .layer(from_fn(dialect::layer))

@@ -11,7 +11,8 @@
 //! - [`id`]: newtypes for names that must not be mixed up
 //! - [`grpc`]: each port over tonic, as a client that implements it and a server that serves it
 //! - [`fuzz`]: where bytes are first read, for fuzzers
-//! - [`pb`]: code generated from `proto/`; only [`grpc`] and the conversions touch it
+//! - [`pb`]: code generated from `proto/`; only [`grpc`] and the conversions touch it, and the gateway
+//!   the public messages
 
 pub mod administration;
 pub mod catalog;

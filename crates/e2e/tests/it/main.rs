@@ -19,6 +19,7 @@ mod edge;
 mod errors;
 mod faults;
 mod feedback;
+mod grpc;
 mod layers;
 mod life;
 mod operator;

@@ -12,7 +12,7 @@ use fathom_proto::grpc::{
 };
 
 use crate::Config;
-use crate::ports::{Ports, Role};
+use crate::ports::{GrpcPort, Ports, Role};
 use crate::process::Process;
 
 /// Serves the public edge in front of an auth service and routers.
@@ -25,6 +25,7 @@ pub async fn gateway(config: &Config, process: &Process) -> anyhow::Result<Role>
         &config.gateway.admin_listen,
         process,
     )?;
+    let grpc = GrpcPort::bind(&config.gateway)?;
     let edge = config.gateway.edge()?;
     let auth = config.gateway.auth.channel().map_err(anyhow::Error::msg)?;
     let routers = Failover::new(config.gateway.router.clone(), Arc::new(Network));
@@ -51,7 +52,12 @@ pub async fn gateway(config: &Config, process: &Process) -> anyhow::Result<Role>
     };
     let watch = watch::dependencies(gateway.clone(), process.readiness.clone());
     process.shutdown.spawn(watch);
-    Ok(ports.serve(routes(gateway), edge, process)?)
+    let grpc = grpc.serve(gateway.clone(), edge.clone(), false, process)?;
+    let role = ports.serve(routes(gateway), edge, process)?;
+    Ok(Role {
+        grpc: Some(grpc),
+        ..role
+    })
 }
 
 /// Routers of other processes: by DNS and over gRPC.

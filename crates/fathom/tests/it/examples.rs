@@ -15,7 +15,7 @@ const SHORT: &str =
 #[tokio::test]
 async fn every_example_runs_to_its_end() {
     let programs = programs();
-    assert!(programs.len() >= 4, "{programs:?}");
+    assert!(programs.len() >= 6, "{programs:?}");
     let python = test_path("FATHOM_TEST_PYTHON");
     assert!(python.exists(), "no {}: run `make test`", python.display());
     let server = real(&home(), &["--set", SHORT]).await;
@@ -24,6 +24,7 @@ async fn every_example_runs_to_its_end() {
         shell.args(["-c", r#"set -a; . "$0"; exec "$@""#]);
         shell.arg(server.demo_file()).arg(&python).arg(&program);
         shell.env_clear().env("PYTHONDONTWRITEBYTECODE", "1");
+        shell.env("FATHOM_GRPC", server.grpc());
         let output = run(shell, Duration::from_secs(120)).await;
         assert!(output.status.success(), "{}: {output:?}", program.display());
         assert!(!output.stdout.trim_ascii().is_empty(), "{output:?}");

@@ -13,8 +13,8 @@ use crate::error::ApiError;
 use crate::event_stream::to_json;
 use crate::generation::{Generation, WholeChoice};
 use crate::identity::Session;
-use crate::json::Json;
 use crate::keep_alive::KeepAlive;
+use crate::protobuf::{self, Asked, Format};
 use crate::record::Record;
 use crate::{Gateway, event_stream, request};
 
@@ -24,12 +24,20 @@ pub async fn create(
     Extension(session): Extension<Session>,
     Extension(record): Extension<Record>,
     Extension(dialect): Extension<Dialect>,
-    Json(mut request): Json<ChatRequest>,
+    Asked {
+        mut request,
+        answer,
+    }: Asked<ChatRequest>,
 ) -> Result<Response, ApiError> {
     request::check_chat(dialect, &mut request)?;
     let stream = request::stream_options(request.stream, request.stream_options)?;
     let logprobs = request.logprobs.unwrap_or(false);
     let asked = request::from_chat(request, &gateway.config)?;
+    if answer == Format::Protobuf {
+        let generation = Generation::start(&gateway, &session, &record, asked).await?;
+        let id = format!("chatcmpl-{}", record.id());
+        return protobuf::respond(generation, id, stream.is_some()).await;
+    }
     let events = stream.map(|options| ChatEvents::new(record.id(), options, dialect));
     let alive = match &events {
         Some(events) => KeepAlive::events(&gateway.config, events.clone(), &record),

@@ -98,7 +98,7 @@ pub async fn count(
 ) -> Result<axum::Json<TokenCount>, ApiError> {
     let asked = request::anthropic::from_count(request, &gateway.config)?;
     let model = asked.model;
-    let mut lifetime = Lifetime::begin(&gateway, &session, &model)?;
+    let mut lifetime = Lifetime::begin(&gateway, &session, &model, None)?;
     let context = lifetime.context(&session, &record, asked.user);
     let mut input_tokens = 0;
     // A conversation is one generation.

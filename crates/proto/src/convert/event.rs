@@ -29,7 +29,7 @@ impl From<Event> for pb::GenerateResponse {
                     FinishReason::StopText(index) => Some(index),
                     _ => None,
                 };
-                let (reason, other_reason) = encode_reason(reason);
+                let (reason, other_reason): (pb::FinishReason, _) = reason.into();
                 PbEvent::Finished(pb::Finished {
                     reason: reason.into(),
                     usage: Some(usage.into()),
@@ -73,16 +73,21 @@ fn garbled() -> Error {
     )
 }
 
-fn encode_reason(reason: FinishReason) -> (pb::FinishReason, String) {
-    let reason = match reason {
-        FinishReason::Stop | FinishReason::StopText(_) => pb::FinishReason::Stop,
-        FinishReason::Length => pb::FinishReason::Length,
-        FinishReason::ToolCalls => pb::FinishReason::ToolCalls,
-        FinishReason::ContentFilter => pb::FinishReason::ContentFilter,
-        FinishReason::InsufficientSystemResource => pb::FinishReason::InsufficientSystemResource,
-        FinishReason::Other(word) => return (pb::FinishReason::Other, word),
-    };
-    (reason, String::new())
+impl From<FinishReason> for (pb::FinishReason, String) {
+    /// The reason, and the upstream's own word for one that only it has.
+    fn from(reason: FinishReason) -> Self {
+        let reason = match reason {
+            FinishReason::Stop | FinishReason::StopText(_) => pb::FinishReason::Stop,
+            FinishReason::Length => pb::FinishReason::Length,
+            FinishReason::ToolCalls => pb::FinishReason::ToolCalls,
+            FinishReason::ContentFilter => pb::FinishReason::ContentFilter,
+            FinishReason::InsufficientSystemResource => {
+                pb::FinishReason::InsufficientSystemResource
+            }
+            FinishReason::Other(word) => return (pb::FinishReason::Other, word),
+        };
+        (reason, String::new())
+    }
 }
 
 fn decode_reason(reason: pb::FinishReason, other: String) -> Result<FinishReason, Error> {
