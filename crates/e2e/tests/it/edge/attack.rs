@@ -163,9 +163,8 @@ async fn edge_8_a_load_of_requests_is_served_without_an_error() {
 )]
 pub fn python() -> PathBuf {
     let python = std::env::var_os("FATHOM_TEST_PYTHON");
-    python
-        .expect("FATHOM_TEST_PYTHON is not set: run `make test`")
-        .into()
+    let python = python.unwrap_or_else(|| panic!("FATHOM_TEST_PYTHON is not set: run `make test`"));
+    python.into()
 }
 
 fn h2_flood(cluster: &Cluster, way: &str) -> Command {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fathom_e2e::{Cluster, Wiring, eventually};
+use fathom_e2e::{Cluster, eventually};
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
