@@ -10,6 +10,7 @@
 mod admin;
 mod ask;
 mod cancel;
+mod clients;
 mod clock;
 mod configuration;
 mod death;
@@ -22,6 +23,7 @@ mod model_versions;
 mod models;
 mod oauth_clients;
 mod process;
+mod programs;
 mod restart;
 mod secrecy;
 mod secrecy_of_identities;
