@@ -13,8 +13,12 @@ const client = new OpenAI({
 })
 const model = 'deepseek-chat'
 
-const question = [{ role: 'user', content: 'What is a lighthouse?' }]
-const stream = await client.chat.completions.create({ model, messages: question, max_tokens: 64, stream: true })
+const stream = await client.chat.completions.create({
+  model,
+  messages: [{ role: 'user', content: 'What is a lighthouse?' }],
+  max_tokens: 64,
+  stream: true,
+})
 for await (const { choices } of stream) process.stdout.write(choices[0].delta.content ?? '')
 
 const City = z.object({ name: z.enum(['Paris', 'Ulm']), large: z.boolean() })

@@ -5,6 +5,7 @@ Reads FATHOM_BASE_URL and FATHOM_API_KEY, and prints `ok` if everything held.
 
 import asyncio
 import os
+import time
 from typing import Literal
 
 import httpx2
@@ -137,13 +138,15 @@ def refused(kind, param, model, stream):
 
 
 def retries():
-    """Every second request to this model fails."""
+    """For every second request this model is full: 503, and come again in a second."""
     attempts = []
     with httpx2.Client(event_hooks={"request": [attempts.append]}) as http:
         model = deepseek(FLAKY, max_retries=1, http_client=http)
+        begun = time.monotonic()
         for sent in (1, 3):
             assert model.invoke(TURNS).content
             assert len(attempts) == sent, attempts
+    assert time.monotonic() - begun >= 1, "it did not wait as long as the server asked it to"
 
 
 def leaves():

@@ -7,8 +7,11 @@ import OpenAI from 'openai'
 import { zodFunction, zodResponseFormat } from 'openai/helpers/zod'
 import { z } from 'zod'
 
-const options = { baseURL: `${process.env.FATHOM_BASE_URL}/v1`, apiKey: process.env.FATHOM_API_KEY, maxRetries: 0 }
-const client = new OpenAI(options)
+const client = new OpenAI({
+  baseURL: `${process.env.FATHOM_BASE_URL}/v1`,
+  apiKey: process.env.FATHOM_API_KEY,
+  maxRetries: 0,
+})
 const chats = client.chat.completions
 
 // Words from a formula; a model that thinks and calls functions; the real weights.
@@ -87,8 +90,9 @@ async function functions() {
 
 async function thoughts() {
   const ask = { model: thinker, messages: [{ role: 'user', content: 'What is two and two?' }] }
-  const { message } = (await chats.create(ask)).choices[0]
-  assert.deepEqual([message.reasoning_content, message.content], ['Two and two, that is easy.', 'It is four.'])
+  const { reasoning_content, content } = (await chats.create(ask)).choices[0].message
+  const expected = ['Two and two, that is easy.', 'It is four.']
+  assert.deepEqual([reasoning_content, content], expected)
   let [thought, said] = ['', '']
   for await (const { choices } of await chats.create({ ...ask, stream: true })) {
     const { reasoning_content, content } = choices[0].delta
@@ -96,7 +100,7 @@ async function thoughts() {
     thought += reasoning_content ?? ''
     said += content ?? ''
   }
-  assert.deepEqual([thought, said], [message.reasoning_content, message.content])
+  assert.deepEqual([thought, said], expected)
 }
 
 async function schema() {
@@ -126,7 +130,8 @@ async function errors() {
     await refused(OpenAI.NotFoundError, 404, 'model', chats.create({ ...ask, model: 'nobody' }))
     await refused(OpenAI.BadRequestError, 400, 'temperature', chats.create({ ...ask, temperature: 9 }))
   }
-  const breaks = await chats.create({ model: words, messages, stream: true, sim: { kind: 'fail', after: 2 } })
+  const sim = { kind: 'fail', after: 2 }
+  const breaks = await chats.create({ model: words, messages, stream: true, sim })
   let text = ''
   await assert.rejects(
     async () => {
@@ -147,7 +152,7 @@ async function refused(kind, status, param, asked) {
   assert(error.requestID, 'the error names no request')
 }
 
-// Every second request to this model fails.
+// For every second request this model is full: 503, and come again in a second.
 async function retries() {
   let attempts = 0
   const counted = (...request) => {
@@ -155,10 +160,12 @@ async function retries() {
     return fetch(...request)
   }
   const patient = client.withOptions({ maxRetries: 1, fetch: counted }).chat.completions
+  const begun = performance.now()
   for (const sent of [1, 3]) {
     assert((await patient.create({ model: flaky, messages })).choices[0].message.content)
     assert.equal(attempts, sent)
   }
+  assert(performance.now() - begun >= 1000, 'it did not wait as long as the server asked it to')
 }
 
 // A model with one place, and a minute from word to word: whoever comes next waits in vain unless

@@ -59,9 +59,9 @@ async fn upstream() -> (Child, String) {
     (python, format!("http://127.0.0.1:{port}/v1"))
 }
 
-/// A server with three models for all clients, and two for each: one that fails every second
-/// request, and one that has a single place and takes a minute for a word. It retries nothing
-/// itself, so that clients see what fails.
+/// A server with three models for all clients, and two for each: one that is full for every second
+/// request, and one that has a single place and takes a minute for a word. It neither retries nor
+/// waits itself, so that clients see what fails.
 async fn server(upstream: &str) -> Server {
     let home = home();
     let mut engines = vec![
@@ -73,12 +73,11 @@ async fn server(upstream: &str) -> Server {
     let mut models = vec!["deepseek-reasoner".to_owned()];
     for (_, client) in CLIENTS {
         let (flaky, slow) = (format!("flaky-{client}"), format!("slow-{client}"));
-        let fault = r#"{kind="fail", code="unavailable", every=2}"#;
         engines.push(format!(
-            r#"kind="sim", serves=["{flaky}"], faults=[{fault}]"#
+            r#"kind="sim", serves=["{flaky}"], faults=[{{kind="full", every=2}}]"#
         ));
         engines.push(format!(
-            r#"kind="sim", serves=["{slow}"], capacity=1, inter_token="1m""#
+            r#"kind="sim", serves=["{slow}"], capacity=1, max_queue_age="5s", inter_token="1m""#
         ));
         models.extend([flaky, slow]);
     }
@@ -95,6 +94,7 @@ async fn server(upstream: &str) -> Server {
         &engines,
         "router.retry.attempts=1",
         "router.retry.continuations=0",
+        "router.queue.max_age=1ms",
     ];
     let arguments: Vec<_> = set.iter().flat_map(|set| ["--set", set]).collect();
     real(&home, &arguments).await
