@@ -26,4 +26,5 @@ const { output } = await generateText({
   maxOutputTokens: 64,
   output: Output.object({ schema }),
 })
-console.log('\n', output)
+console.log()
+console.log(output)

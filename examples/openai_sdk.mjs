@@ -28,4 +28,5 @@ const answer = await client.chat.completions.parse({
   max_tokens: 64,
   response_format: zodResponseFormat(City, 'city'),
 })
-console.log('\n', answer.choices[0].message.parsed)
+console.log()
+console.log(answer.choices[0].message.parsed)
