@@ -10,6 +10,7 @@
 mod admin;
 mod ask;
 mod cancel;
+mod clients;
 mod clock;
 mod configuration;
 mod death;
@@ -24,6 +25,7 @@ mod models;
 mod oauth_clients;
 mod openai;
 mod process;
+mod programs;
 mod restart;
 mod secrecy;
 mod secrecy_of_identities;
