@@ -147,14 +147,15 @@ impl Inference for Failover {
         request: GenerateRequest,
         context: RequestContext,
     ) -> Result<u32, Error> {
-        let mut retry = self.retry(&context);
-        loop {
-            let (request, again) = (request.clone(), context.clone());
-            let answer = self.routers.count_tokens(request, again).await;
-            let Err(error) = answer else { return answer };
-            let delay = retry.after(&error, &context).ok_or_else(|| told(error))?;
-            sleep(delay).await;
-        }
+        let retry = self.retry(context.deadline, Some(context.request_id.clone()));
+        self.call(retry, |router| {
+            let (request, context) = (request.clone(), context.clone());
+            Box::pin(async move {
+                let inference = &router.ports.inference;
+                inference.count_tokens(request, context).await
+            })
+        })
+        .await
     }
 }
 

@@ -186,7 +186,7 @@ pub struct ErrorRow {
 
 impl ErrorCode {
     /// Every code, in the order of the table.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::InvalidRequest,
         Self::ContextLengthExceeded,
         Self::Unauthenticated,

@@ -34,6 +34,7 @@ pub async fn runs(server: &Server, program: &Path, limit: Duration) -> String {
     shell.args(["-c", r#"set -a; . "$0"; exec "$@""#]);
     shell.arg(server.demo_file()).arg(interpreter).arg(program);
     shell.env_clear().env("PYTHONDONTWRITEBYTECODE", "1");
+    shell.env("FATHOM_GRPC", server.grpc());
     let output = run(shell, limit).await;
     let (printed, complaint) = (&output.stdout, &output.stderr);
     assert!(

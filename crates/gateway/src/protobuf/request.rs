@@ -286,6 +286,8 @@ fn turn((index, message): (usize, pb::ChatMessage)) -> Result<Message, ApiError>
         reasoning_content: message.reasoning,
         tool_calls: Some(calls).filter(|calls| !calls.is_empty()),
         tool_call_id: message.tool_call_id,
+        // Only DeepSeek's paths know it.
+        prefix: None,
         extra,
     })
 }
@@ -342,6 +344,7 @@ fn format(format: pb::OutputFormat) -> Result<ResponseFormat, ApiError> {
             ResponseFormat::JsonSchema {
                 json_schema: JsonSchema {
                     name: schema.name,
+                    description: None,
                     schema: value,
                     strict: schema.strict,
                 },

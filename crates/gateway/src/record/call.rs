@@ -12,10 +12,10 @@ use crate::error::ErrorNote;
 
 /// Begins the record of a call; `method` is one of a few names, so that the label is bounded.
 pub fn begin(method: &str, request: &Extensions) -> Ending {
-    let peer = request.get::<Peer>().and_then(|peer| peer.0);
-    let peer = peer.map(|peer| peer.ip().to_string());
+    let peer = request.get::<Peer>().and_then(|peer| peer.address);
+    let peer = peer.map(|address| address.to_string());
     Ending {
-        record: Record::begin(format!("GRPC {method}"), peer),
+        record: Record::begin(format!("GRPC {method}"), peer, None),
         complete: false,
     }
 }
