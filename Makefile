@@ -48,6 +48,13 @@ bench-engine: setup-test ## Measure the engine beside llama.cpp itself (another 
 	$(tools) cargo build -p fathom && "$${CARGO_TARGET_DIR:-target}/debug/fathom" model fetch --dir "$$FATHOM_TOOLS/models"
 	$(tools) $(test_env) RUSTFLAGS="$${RUSTFLAGS-} -C target-cpu=native" cargo bench -p fathom-engine --bench throughput -- $(ARGS)
 
+# The sanitizers are behind nightly flags; RUSTC_BOOTSTRAP lets the stable compiler take them.
+.PHONY: fuzz
+fuzz: setup-build ## Feed each fuzz target for a minute (FUZZ_SECONDS=60; one of them: ARGS="chat")
+	@command -v cargo-fuzz >/dev/null || { echo 'no cargo-fuzz: cargo install --locked cargo-fuzz' >&2; exit 1; }
+	$(tools) for target in $(or $(ARGS),$$(cargo fuzz list)); do \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run "$$target" -- -max_total_time=$(or $(FUZZ_SECONDS),60) -max_len=4096 -timeout=5; done
+
 .PHONY: lint
 lint: fmt-check clippy docs proto-lint ## Check format, clippy, documentation and protos
 
@@ -72,7 +79,7 @@ docs: setup-test
 
 .PHONY: proto-lint
 proto-lint: setup-test
-	$(tools) "$$FATHOM_TOOLS/buf/bin/buf" lint proto
+	$(tools) "$$FATHOM_TOOLS/buf/bin/buf" lint proto && scripts/proto-breaking
 
 .PHONY: deny
 deny: ## Check licences, advisories and origin of the dependencies

@@ -1,10 +1,16 @@
 //! Compiles `proto/` with protox, so that no protoc is needed on the machine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+
+/// What the gateway tells who asks it for its services.
+const PUBLIC: &str = "fathom/inference/v1/completion.proto";
 
 const FILES: &[&str] = &[
     "fathom/auth/v1/admin.proto",
     "fathom/auth/v1/auth.proto",
+    "fathom/inference/v1/completion.proto",
     "fathom/inference/v1/inference.proto",
     "fathom/router/v1/feedback.proto",
     "fathom/router/v1/models.proto",
@@ -19,5 +25,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tonic_prost_build::configure()
         .build_transport(false)
         .compile_fds(descriptors)?;
+    let public = protox::compile([PUBLIC], [&root])?.encode_to_vec();
+    let folder = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(folder.join("public.bin"), public)?;
     Ok(())
 }

@@ -3,8 +3,15 @@
 
 /// Bytes of a model's name; no model has a longer one.
 pub const MODEL_BYTES: usize = 200;
+/// Turns of a conversation, in a chat.
+pub const MESSAGES: usize = 4096;
+/// Functions, stop texts and token biases that are looked at before they are counted; far above
+/// what is allowed of each, so that the refusal can say more.
+pub const ITEMS: usize = 2048;
 /// Lowest and highest `temperature`.
 pub const TEMPERATURE: (f32, f32) = (0.0, 2.0);
+/// The same at Anthropic.
+pub const ANTHROPIC_TEMPERATURE: (f32, f32) = (0.0, 1.0);
 /// Lowest and highest `top_p`; the lowest is not allowed itself.
 pub const TOP_P: (f32, f32) = (0.0, 1.0);
 /// Lowest and highest `min_p`.
@@ -31,5 +38,11 @@ pub const TOP_LOGPROBS: u32 = 20;
 pub const FUNCTIONS: usize = 128;
 /// OpenAI's rule for the name of a function.
 pub const FUNCTION_NAME: &str = "^[a-zA-Z0-9_-]{1,64}$";
+/// OpenAI's limit of texts that come back with an answer.
+pub const METADATA: usize = 16;
+/// Characters of the name of one.
+pub const METADATA_NAME: usize = 64;
+/// Characters of one.
+pub const METADATA_VALUE: usize = 512;
 /// OpenAI's limit of texts for embeddings.
 pub const INPUTS: usize = 2048;

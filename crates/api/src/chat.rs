@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::bounded;
 use crate::bounds;
 use crate::format::ResponseFormat;
 use crate::logprobs::ChatLogprobs;
@@ -19,7 +20,8 @@ pub struct ChatRequest {
     #[schemars(length(min = 1, max = bounds::MODEL_BYTES))]
     pub model: String,
     /// Turns, oldest first.
-    #[schemars(length(min = 1))]
+    #[serde(deserialize_with = "bounded::messages")]
+    #[schemars(length(min = 1, max = bounds::MESSAGES))]
     pub messages: Vec<Message>,
     /// Most tokens to generate.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,7 +58,11 @@ pub struct ChatRequest {
     #[schemars(range(min = bounds::MIN_P.0, max = bounds::MIN_P.1))]
     pub min_p: Option<f32>,
     /// Added to the logits of single tokens, from -100 to 100.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "bounded::numbers",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(schema_with = "sampling::logit_bias")]
     pub logit_bias: Option<LogitBias>,
     /// Texts that end the generation.
@@ -77,7 +83,11 @@ pub struct ChatRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_format: Option<ResponseFormat>,
     /// Functions that the model may call.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "bounded::items",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(length(max = bounds::FUNCTIONS))]
     pub tools: Option<Vec<Tool>>,
     /// Whether it must; `auto` when there are functions.
@@ -118,6 +128,9 @@ pub struct Message {
     /// The call that a `tool` turn answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_call_id: Option<String>,
+    /// Whether this last turn is the beginning of the answer (DeepSeek's beta).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<bool>,
     /// Everything else.
     #[serde(flatten)]
     pub extra: Extra,
@@ -216,6 +229,9 @@ pub struct ChatChunk<'a> {
     /// In the last event if asked for; `null` in the events before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Option<Usage>>,
+    /// Noise that makes events equally long, if asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obfuscation: Option<Cow<'a, str>>,
 }
 
 /// A piece of an answer.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::bounded;
 use crate::bounds;
 use crate::logprobs::CompletionLogprobs;
 use crate::sampling::{self, Extra, LogitBias, OneOrMany, StreamOptions};
@@ -48,7 +49,11 @@ pub struct CompletionRequest {
     #[schemars(range(min = bounds::MIN_P.0, max = bounds::MIN_P.1))]
     pub min_p: Option<f32>,
     /// Added to the logits of single tokens, from -100 to 100.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "bounded::numbers",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(schema_with = "sampling::logit_bias")]
     pub logit_bias: Option<LogitBias>,
     /// Texts that end the generation.
@@ -121,6 +126,9 @@ pub struct Completion<'a> {
     /// In a whole answer, and in the last event if asked for; `null` in the events before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Option<Usage>>,
+    /// Noise that makes events equally long, if asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obfuscation: Option<Cow<'a, str>>,
 }
 
 /// A continuation, or a piece of one.

@@ -25,3 +25,17 @@ pub struct ErrorObject<'a> {
     /// For programs: the stable name of the error.
     pub code: Option<Cow<'a, str>>,
 }
+
+impl ErrorObject<'_> {
+    /// The same, of its own.
+    #[must_use]
+    pub fn into_owned(self) -> ErrorObject<'static> {
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        ErrorObject {
+            message: own(self.message),
+            kind: own(self.kind),
+            param: self.param.map(own),
+            code: self.code.map(own),
+        }
+    }
+}

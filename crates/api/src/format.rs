@@ -20,10 +20,14 @@ pub enum ResponseFormat {
 
 /// A named schema.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct JsonSchema {
     /// The caller's name for it.
     #[serde(default)]
     pub name: String,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
     /// JSON Schema; any JSON value when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("type" = ["object", "boolean", "null"]))]

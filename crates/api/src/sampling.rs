@@ -1,8 +1,13 @@
 //! Request fields that the completion endpoints share.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::marker::PhantomData;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::bounded::List;
 use crate::bounds;
 
 /// Fields beyond those named; what a model cannot do among them is for the server to refuse.
@@ -25,8 +30,8 @@ pub(crate) fn logit_bias(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// One text or several.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "must be a string or a list of strings")]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
 pub enum OneOrMany {
     /// `"text"`
     One(#[schemars(length(min = 1, max = bounds::STOP_BYTES))] String),
@@ -51,10 +56,38 @@ impl OneOrMany {
     }
 }
 
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextOrTexts)
+    }
+}
+
+struct TextOrTexts;
+
+impl<'de> Visitor<'de> for TextOrTexts {
+    type Value = OneOrMany;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or a list of strings")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<OneOrMany, E> {
+        Ok(OneOrMany::One(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<OneOrMany, A::Error> {
+        let texts = List::<String, { bounds::ITEMS }>(PhantomData);
+        texts.visit_seq(list).map(OneOrMany::Many)
+    }
+}
+
 /// `stream_options`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct StreamOptions {
     /// Send a chunk with the token counts before `[DONE]`.
     pub include_usage: bool,
+    /// Make the events of text equally long, so that their sizes tell no eavesdropper the words.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub include_obfuscation: bool,
 }

@@ -13,6 +13,14 @@ pub fn write_event(data: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\n\n");
 }
 
+/// Appends one event with a name and one line of data.
+pub fn write_named_event(name: &str, data: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"event: ");
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'\n');
+    write_event(data, out);
+}
+
 /// Takes an event stream apart, however the network cut it. What arrives in one piece is not
 /// copied.
 #[derive(Debug)]

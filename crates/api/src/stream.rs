@@ -1,5 +1,7 @@
 //! Messages of the WebSocket `/v1/stream`: `auth`, then `request`, answered by
-//! `reasoning`s, `response`s and `done`.
+//! `reasoning`s, `response`s and `done`. Those of a socket for many answers are in [`lanes`].
+
+pub mod lanes;
 
 use std::borrow::Cow;
 

@@ -19,6 +19,7 @@ pub struct Tool {
 
 /// A function that the model may call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct FunctionDefinition {
     /// Its name.
     #[schemars(regex(pattern = bounds::FUNCTION_NAME))]

@@ -62,6 +62,7 @@ impl Client {
         request.stream = Some(true);
         request.stream_options = Some(StreamOptions {
             include_usage: true,
+            ..StreamOptions::default()
         });
         let response = send(self.post("/v1/chat/completions").json(&request)).await?;
         Ok(EventStream::new(response))
@@ -89,6 +90,7 @@ impl Client {
         request.stream = Some(true);
         request.stream_options = Some(StreamOptions {
             include_usage: true,
+            ..StreamOptions::default()
         });
         let response = send(self.post("/v1/completions").json(&request)).await?;
         Ok(EventStream::new(response))

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::Context;
+use fathom::ports::Role;
 use fathom::process::Process;
 use fathom::up::Up;
 use fathom::{Config, roles};
@@ -53,6 +54,8 @@ pub struct Cluster {
     pub base_url: String,
     /// Origins of all gateways.
     pub base_urls: Vec<String>,
+    /// Origin of the edge's port for gRPC; of the first gateway, if there are several.
+    pub grpc_url: String,
     /// Origin of the edge's admin port.
     pub admin_url: String,
     /// Identities to call with.
@@ -223,6 +226,7 @@ impl Builder {
             config.router.database = Some(url.clone());
         }
         config.gateway.listen = any_port.clone();
+        config.gateway.grpc_listen = any_port.clone();
         config.gateway.admin_listen = any_port.clone();
         config.auth.listen = any_port.clone();
         config.auth.admin_listen = any_port.clone();
@@ -239,12 +243,20 @@ impl Builder {
     }
 }
 
+fn grpc_url(gateway: &Role) -> anyhow::Result<String> {
+    let endpoint = gateway.grpc.as_ref();
+    Ok(endpoint
+        .context("a gateway has a port for gRPC")?
+        .to_string())
+}
+
 async fn in_process(config: Config, home: TempDir) -> anyhow::Result<Cluster> {
     let process = Process::start(config.shutdown_grace, METRICS.clone())?;
     let up = Up::start(config.clone(), &process).await?;
     let demo = up.demo(&home.path().join("demo.env")).await?;
     process.readiness.ready().await;
     Ok(Cluster {
+        grpc_url: grpc_url(&up.gateway)?,
         base_url: up.gateway.endpoint.to_string(),
         base_urls: vec![up.gateway.endpoint.to_string()],
         admin_url: up.gateway.admin.to_string(),
@@ -275,9 +287,10 @@ async fn over_grpc(mut config: Config, gateways: usize, home: TempDir) -> anyhow
     }
     let first = serving.first().context("there must be a gateway")?;
     // The same database as the role's: what is made here, the role sees.
-    let auth = roles::open_auth(&config.auth).await?;
+    let auth = roles::open_auth(&config.auth, &auth_process).await?;
     let demo = ensure_demo(&auth, &home.path().join("demo.env")).await?;
     Ok(Cluster {
+        grpc_url: grpc_url(first)?,
         base_url: first.endpoint.to_string(),
         admin_url: first.admin.to_string(),
         base_urls: serving

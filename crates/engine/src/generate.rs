@@ -179,10 +179,9 @@ impl Generator {
             false => model.piece(token),
         };
         let piece = self.text.push(token, &bytes, told);
-        let complete = if piece.stopped {
-            Some(FinishReason::Stop)
-        } else {
-            (self.completion_tokens == self.budget).then_some(FinishReason::Length)
+        let complete = match piece.stopped_by {
+            Some(index) => Some(FinishReason::StopString(index)),
+            None => (self.completion_tokens == self.budget).then_some(FinishReason::Length),
         };
         (piece.event, complete)
     }

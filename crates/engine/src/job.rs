@@ -104,8 +104,10 @@ pub struct Alternative {
 /// Why a text ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FinishReason {
-    /// The model ended it, or a stop string was generated.
+    /// The model ended it.
     Stop,
+    /// This one of the job's stop strings was generated.
+    StopString(usize),
     /// It reached `max_tokens` or the context length.
     Length,
 }

@@ -78,5 +78,5 @@ pub use inspect::Inspection;
 pub use job::{Alternative, EngineLoad, Event, FinishReason, Job, TokenLogprob, Tokens};
 pub use sampling::Sampling;
 pub use stop::{Scan, StopMatcher};
-pub use template::{ChatMessage, TemplateFacts, Tool, ToolCall};
+pub use template::{ChatMessage, ChatOptions, TemplateFacts, Tool, ToolCall};
 pub use weights::{Token, Weights};

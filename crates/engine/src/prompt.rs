@@ -4,7 +4,7 @@ use llama_cpp_2::token::LlamaToken;
 
 use crate::answer::{THINK_CLOSE, THINK_OPEN};
 use crate::control::{Segment, Shield};
-use crate::template::{ChatMessage, Tool};
+use crate::template::{ChatMessage, ChatOptions, Tool};
 use crate::weights::token_text;
 use crate::{AnswerStyle, PromptError, Thinking, Token, Weights};
 
@@ -65,6 +65,66 @@ impl Weights {
         messages: &[ChatMessage],
         tools: &[Tool],
     ) -> Result<Vec<Token>, PromptError> {
+        self.render_chat_as(messages, tools, &ChatOptions::default())
+    }
+
+    /// The same, put to the model in another way than it is by default.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::render_chat`].
+    pub fn render_chat_as(
+        &self,
+        messages: &[ChatMessage],
+        tools: &[Tool],
+        options: &ChatOptions,
+    ) -> Result<Vec<Token>, PromptError> {
+        match messages.split_last() {
+            Some((begun, before)) if options.begun => {
+                let mut tokens = self.render_turns(before, tools, options)?;
+                self.begin_answer(begun, &mut tokens)?;
+                Ok(tokens)
+            }
+            _ => self.render_turns(messages, tools, options),
+        }
+    }
+
+    /// Adds the beginning of an answer to a rendered chat. Thoughts come before
+    /// text, and are over where there is any.
+    fn begin_answer(
+        &self,
+        begun: &ChatMessage,
+        tokens: &mut Vec<Token>,
+    ) -> Result<(), PromptError> {
+        let thoughts = begun.reasoning.as_deref().filter(|it| !it.is_empty());
+        let bytes = thoughts
+            .map_or(0, str::len)
+            .saturating_add(begun.content.len());
+        self.check_length(bytes)?;
+        let open = format!("{THINK_OPEN}\n");
+        let close = format!("\n{THINK_CLOSE}\n\n");
+        let opened = self.answer_style(tokens).thinking == Thinking::Begun;
+        if !opened && thoughts.is_some() {
+            self.add(&Segment::Template(&open), tokens)?;
+        }
+        if let Some(thoughts) = thoughts {
+            self.add(&Segment::Literal(thoughts), tokens)?;
+        }
+        if opened || thoughts.is_some() {
+            self.add(&Segment::Template(&close), tokens)?;
+        }
+        if !begun.content.is_empty() {
+            self.add(&Segment::Literal(&begun.content), tokens)?;
+        }
+        Ok(())
+    }
+
+    fn render_turns(
+        &self,
+        messages: &[ChatMessage],
+        tools: &[Tool],
+        options: &ChatOptions,
+    ) -> Result<Vec<Token>, PromptError> {
         let template = self.template().ok_or(PromptError::NoChatTemplate)?;
         let mut shield = Shield::new(self.controls());
         let mut cover = |text: &str| shield.cover(text);
@@ -73,7 +133,7 @@ impl Weights {
             .map(|message| message.covered(&mut cover))
             .collect();
         let tools: Vec<_> = tools.iter().map(|tool| tool.covered(&mut cover)).collect();
-        let rendered = template.render(&messages, &tools)?;
+        let rendered = template.render(&messages, &tools, options)?;
         let mut tokens = self.beginning();
         // Most templates write the beginning-of-sequence token themselves.
         let bos = token_text(&self.vocab(), self.vocab().bos());

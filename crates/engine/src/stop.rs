@@ -17,6 +17,7 @@
 pub struct StopMatcher {
     stops: Vec<String>,
     held: String,
+    stopped_by: Option<usize>,
 }
 
 /// What a piece of text led to.
@@ -35,15 +36,17 @@ impl StopMatcher {
     /// any text.
     pub fn new(stops: impl IntoIterator<Item = String>) -> Self {
         Self {
-            stops: stops.into_iter().filter(|stop| !stop.is_empty()).collect(),
+            stops: stops.into_iter().collect(),
             held: String::new(),
+            stopped_by: None,
         }
     }
 
     /// Takes the next piece of text.
     pub fn push(&mut self, text: &str) -> Scan {
         self.held.push_str(text);
-        if let Some(start) = self.first_match() {
+        if let Some((start, index)) = self.first_match() {
+            self.stopped_by = Some(index);
             let mut held = std::mem::take(&mut self.held);
             held.truncate(start);
             return Scan::Stopped(held);
@@ -57,17 +60,23 @@ impl StopMatcher {
         std::mem::take(&mut self.held)
     }
 
-    /// Where the first stop string to be complete begins.
-    fn first_match(&self) -> Option<usize> {
-        self.stops
-            .iter()
-            .filter_map(|stop| {
-                self.held
-                    .find(stop)
-                    .map(|start| (start + stop.len(), start))
+    /// Which of the stop strings ended the text, if one did.
+    #[must_use]
+    pub fn stopped_by(&self) -> Option<usize> {
+        self.stopped_by
+    }
+
+    /// Where the first stop string to be complete begins, and which it is.
+    fn first_match(&self) -> Option<(usize, usize)> {
+        let stops = self.stops.iter().enumerate();
+        stops
+            .filter(|(_, stop)| !stop.is_empty())
+            .filter_map(|(index, stop)| {
+                let start = self.held.find(stop)?;
+                Some((start + stop.len(), start, index))
             })
             .min()
-            .map(|(_, start)| start)
+            .map(|(_, start, index)| (start, index))
     }
 
     /// Where the longest end of the held text begins that may still become a

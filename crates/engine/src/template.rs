@@ -12,7 +12,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error, Value, context};
 use minijinja_contrib::pycompat::unknown_method_callback;
 
-pub use message::{ChatMessage, Tool, ToolCall};
+pub use message::{ChatMessage, ChatOptions, Tool, ToolCall};
 
 use crate::answer::{THINK_CLOSE, THINK_OPEN};
 use crate::{CallSyntax, PromptError};
@@ -79,6 +79,7 @@ impl ChatTemplate {
         &self,
         messages: &[ChatMessage],
         tools: &[Tool],
+        options: &ChatOptions,
     ) -> Result<String, PromptError> {
         if !tools.is_empty() && self.facts.calls.is_none() {
             return Err(PromptError::NoTools);
@@ -90,6 +91,9 @@ impl ChatTemplate {
             true => Value::UNDEFINED,
             false => Value::from(tools),
         };
+        // Model families differ in the name of the switch.
+        let thinking = options.thinking.map_or(Value::UNDEFINED, Value::from);
+        let effort = options.reasoning_effort.as_deref();
         self.environment
             .get_template(NAME)
             .and_then(|template| {
@@ -99,6 +103,9 @@ impl ChatTemplate {
                     bos_token => self.bos_token.as_str(),
                     eos_token => self.eos_token.as_str(),
                     add_generation_prompt => true,
+                    enable_thinking => thinking.clone(),
+                    thinking,
+                    reasoning_effort => effort.map_or(Value::UNDEFINED, Value::from),
                 })
             })
             .map_err(|error| refusal(&error))

@@ -15,10 +15,10 @@ pub(crate) struct TextStream {
     logprobs: Vec<TokenLogprob>,
 }
 
-/// Text to send, if any, and whether a stop string ends it.
+/// Text to send, if any, and which stop string ends it.
 pub(crate) struct Piece {
     pub(crate) event: Option<Event>,
-    pub(crate) stopped: bool,
+    pub(crate) stopped_by: Option<usize>,
 }
 
 impl TextStream {
@@ -42,21 +42,22 @@ impl TextStream {
         self.tokens.push(token);
         self.logprobs.extend(logprob);
         let text = self.utf8.push(bytes);
-        let (text, stopped) = match self.stop.push(&text) {
-            Scan::Open(text) => (text, false),
+        let text = match self.stop.push(&text) {
+            Scan::Open(text) => text,
             Scan::Stopped(text) => {
                 // A character that began after the stop string is no part of the text.
                 self.utf8 = Utf8Decoder::default();
-                (text, true)
+                text
             }
         };
         let event = (!text.is_empty()).then(|| self.event(text));
-        if stopped {
+        let stopped_by = self.stop.stopped_by();
+        if stopped_by.is_some() {
             // The tokens of a stop string have no text.
             self.tokens.clear();
             self.logprobs.clear();
         }
-        Piece { event, stopped }
+        Piece { event, stopped_by }
     }
 
     /// Ends the text and returns what was held back: text, or how probable
@@ -112,9 +113,9 @@ mod tests {
     #[test]
     fn the_stop_string_is_no_part_of_the_text() {
         let mut stream = TextStream::new(&["END".to_owned()]);
-        assert!(!stream.push(A, b"E", None).stopped);
+        assert_eq!(stream.push(A, b"E", None).stopped_by, None);
         let piece = stream.push(A, b"ND!\xC3", None);
-        assert!(piece.stopped);
+        assert_eq!(piece.stopped_by, Some(0));
         assert_eq!(text(piece.event), None);
         assert_eq!(text(stream.finish()), None);
     }

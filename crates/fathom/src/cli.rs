@@ -257,7 +257,8 @@ where
         telemetry::init_logs(&config.telemetry)
             .map_err(|error| ConfigError::Invalid(error.to_string()))?;
         let metrics = telemetry::init_metrics()?;
-        let process = Process::start(config.shutdown_grace, metrics)?;
+        let process =
+            Process::start(config.shutdown_grace, metrics)?.delayed_by(config.shutdown_delay);
         role(config, process).await
     });
     // A blocking call that hangs must not hold a process that has drained.

@@ -14,7 +14,12 @@ pub struct Config {
     /// Data folder; set by `FATHOM_HOME` alone, because defaults of other keys lie in it.
     #[serde(skip)]
     pub home: PathBuf,
-    /// How long running requests get to finish when the process is told to stop.
+    /// How long new requests are still served after the process is told to stop, while `/readyz`
+    /// says that it wants none. Shorter than balancers take to notice: they send requests to a
+    /// closed port. Zero where nobody balances.
+    #[serde(with = "humantime_serde")]
+    pub shutdown_delay: Duration,
+    /// How long running requests get to finish after that.
     #[serde(with = "humantime_serde")]
     pub shutdown_grace: Duration,
     /// Logs.
@@ -36,6 +41,7 @@ impl Config {
         let database = format!("sqlite://{}?mode=rwc", home.join("fathom.db").display());
         Self {
             home: home.to_owned(),
+            shutdown_delay: Duration::ZERO,
             shutdown_grace: Duration::from_secs(30),
             telemetry: telemetry::Config::default(),
             gateway: fathom_gateway::Config::default(),

@@ -11,6 +11,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 /// What every role of a process shares.
@@ -25,6 +26,7 @@ pub struct Process {
     /// Behind `/metrics`.
     pub metrics: PrometheusHandle,
     grace: Duration,
+    delay: Duration,
     stop: CancellationToken,
 }
 
@@ -43,8 +45,10 @@ impl Process {
             readiness: Readiness::default(),
             metrics,
             grace,
+            delay: Duration::ZERO,
             stop: CancellationToken::new(),
         };
+        fathom_kit::server::metrics::describe();
         fathom_auth::metrics::describe();
         fathom_gateway::metrics::describe();
         fathom_router::metrics::describe();
@@ -54,6 +58,12 @@ impl Process {
             .admin
             .spawn(process.clone().obey(terminate, interrupt));
         Ok(process)
+    }
+
+    /// The same process, which serves new requests for `delay` more when it is told to stop.
+    #[must_use]
+    pub fn delayed_by(self, delay: Duration) -> Self {
+        Self { delay, ..self }
     }
 
     /// The same process with a shutdown of its own, for services that go down at another time.
@@ -91,10 +101,23 @@ impl Process {
     }
 
     /// Completes when the process is told to stop.
-    pub async fn stopped(&self) {
+    pub async fn told_to_stop(&self) {
         self.stop.cancelled().await;
-        tracing::info!("stopping: running requests may finish");
         self.readiness.set("running", false);
+    }
+
+    /// Completes when a process that serves is to drain: it has been told to stop, has said since
+    /// then that it wants no traffic, and whoever balances has had the time to notice.
+    pub async fn stopped(&self) {
+        self.told_to_stop().await;
+        if !self.delay.is_zero() {
+            tracing::info!(
+                delay_ms = self.delay.as_millis(),
+                "stopping: new requests are served until balancers have noticed"
+            );
+            sleep(self.delay).await;
+        }
+        tracing::info!("stopping: running requests may finish");
     }
 
     async fn obey(self, mut terminate: Signal, mut interrupt: Signal) {

@@ -1,6 +1,7 @@
 //! One service in a process of its own: ports first, then what it stands on, then it serves.
 
 mod auth;
+mod database;
 mod gateway;
 mod router;
 mod worker;
@@ -31,16 +32,19 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let mut start = std::pin::pin!(start);
     tokio::select! {
-        role = start.as_mut() => {
-            let role = role?;
-            tracing::info!(endpoint = %role.endpoint, admin = %role.admin, "serving");
-            process.stopped().await;
-            process.shutdown.drain().await;
-        }
-        () = process.stopped() => {
+        // Whoever waits when the process is told to stop may give up with an error.
+        biased;
+        () = process.told_to_stop() => {
             process.shutdown.drain().await;
             // Draining is what the starting role watches; what it has begun ends with it.
             let _ = timeout(INTERRUPTION, start).await;
+        }
+        role = start.as_mut() => {
+            let role = role?;
+            let grpc = role.grpc.as_ref().map(tracing::field::display);
+            tracing::info!(endpoint = %role.endpoint, grpc, admin = %role.admin, "serving");
+            process.stopped().await;
+            process.shutdown.drain().await;
         }
     }
     process.admin.drain().await;

@@ -20,7 +20,7 @@ use fathom_worker::{EngineConfig, Worker};
 
 use crate::Config;
 use crate::banner;
-use crate::ports::{Ports, Role};
+use crate::ports::{GrpcPort, Ports, Role};
 use crate::process::Process;
 use crate::roles::{open_auth, open_router};
 use children::Children;
@@ -77,17 +77,28 @@ impl Up {
         create_folder(&config.home)
             .with_context(|| format!("cannot make the folder {}", config.home.display()))?;
         let lock = lock(&config.home)?;
-        let ports = Ports::bind(&config.gateway.listen, &config.gateway.admin_listen)?;
+        let ports = Ports::bind(
+            &config.gateway.listen,
+            &config.gateway.admin_listen,
+            process,
+        )?;
+        let grpc = GrpcPort::bind(&config.gateway)?;
+        let edge = config.gateway.edge()?;
         let defaults = fathom_auth::Config::default();
         if config.auth.public_url == defaults.public_url {
-            config.auth.public_url = ports.endpoint()?.to_string();
+            let endpoint = ports.endpoint()?;
+            let endpoint = match &edge.tls {
+                Some(_) => endpoint.with_tls(),
+                None => endpoint,
+            };
+            config.auth.public_url = endpoint.to_string();
         }
         // Clients find the OAuth endpoints below the issuer (RFC 8414), so it must be where we are.
         if config.auth.issuer == defaults.issuer {
             config.auth.issuer.clone_from(&config.auth.public_url);
         }
         let core = process.stage();
-        let auth = open_auth(&config.auth).await?;
+        let auth = open_auth(&config.auth, &core).await?;
         let router = open_router(&config.router, &core).await?;
         served::check_registered(&config.worker.engines, &router).await?;
         let (local, in_process): (Vec<_>, Vec<_>) = config
@@ -118,11 +129,12 @@ impl Up {
             config: Arc::new(config.gateway.clone()),
             shutdown: process.shutdown.clone(),
         };
-        let gateway = ports.serve(
-            fathom_gateway::routes(gateway),
-            config.gateway.limits,
-            process,
-        )?;
+        let grpc = grpc.serve(gateway.clone(), edge.clone(), true, process)?;
+        let role = ports.serve(fathom_gateway::routes(gateway), edge, process)?;
+        let gateway = Role {
+            grpc: Some(grpc),
+            ..role
+        };
         process.readiness.set("models", false);
         core.shutdown
             .spawn(served::watch(config, router, core.clone(), was_ready));

@@ -1,16 +1,21 @@
 //! What a generation yields, in the words of the public API.
 
 pub mod logprobs;
+pub mod messages;
+mod noise;
+pub mod responses;
 
 use fathom_api::tools::{FunctionCall, FunctionDelta, ToolCall, ToolCallDelta};
 use fathom_api::usage::{FinishReason, Usage};
 use fathom_proto::inference;
 
+pub use noise::obfuscation;
+
 /// The public name of the reason.
 pub fn finish_reason(reason: inference::FinishReason) -> FinishReason {
     use inference::FinishReason as Reason;
     match reason {
-        Reason::Stop => FinishReason::Stop,
+        Reason::Stop | Reason::StopText(_) => FinishReason::Stop,
         Reason::Length => FinishReason::Length,
         Reason::ToolCalls => FinishReason::ToolCalls,
         Reason::ContentFilter => FinishReason::ContentFilter,
@@ -62,3 +67,8 @@ pub fn choice_index(choice: usize) -> u32 {
 }
 
 const FUNCTION: &str = "function";
+
+/// Why a stream ends in which a call goes on after the next one has begun: where what has begun is
+/// ended before the next begins, there is no form for it.
+pub const MIXED_CALLS: &str =
+    "the model's server tells several calls at a time; ask again without `stream`";

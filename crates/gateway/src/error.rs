@@ -1,13 +1,19 @@
 //! Errors as HTTP answers, in the one form that every SDK reads.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use fathom_api::error::{ErrorBody, ErrorObject};
 use fathom_proto::id::ModelId;
 use fathom_proto::identity::Scope;
 use fathom_proto::{Error, ErrorCode};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+
+/// The same as `retry-after`, more exactly; OpenAI's SDKs look here first.
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+/// What OpenAI's SDKs obey before they look at the status.
+const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// A failed request.
 #[derive(Debug)]
@@ -60,10 +66,24 @@ impl IntoResponse for ApiError {
                 .retry_after
                 .map_or(1, |delay| delay.as_secs_f64().ceil().max(1.0) as u64);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            let millis = error
+                .retry_after
+                .unwrap_or(Duration::from_secs(1))
+                .as_millis();
+            let millis = u64::try_from(millis).unwrap_or(u64::MAX);
+            headers.insert(RETRY_AFTER_MS, HeaderValue::from(millis));
+        }
+        if !error.code.row().retryable && sdks_retry(status) {
+            headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         response.extensions_mut().insert(ErrorNote(Arc::new(error)));
         response
     }
+}
+
+/// Whether OpenAI's SDKs send a request again for this status alone.
+fn sdks_retry(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 409 | 429 | 500..)
 }
 
 /// A model that does not exist, and one that the caller may not know of: the two are told apart by

@@ -1,5 +1,4 @@
-//! A generation as server-sent events. A stream that ends with `[DONE]` is complete; one that
-//! fails ends with an event that holds the error, and without `[DONE]`.
+//! A generation as server-sent events, in the form of one dialect.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -8,45 +7,64 @@ use std::task::{Context, Poll, ready};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use fathom_api::sse::{DONE, write_event};
-use fathom_api::usage::{FinishReason, Usage};
 use fathom_proto::Error;
-use fathom_proto::inference::Delta;
+use fathom_proto::inference::{Delta, FinishReason, Usage};
 use futures::{Stream, StreamExt};
 use http::{HeaderValue, header};
 use serde::Serialize;
 
 use crate::generation::{Generation, Output};
-use crate::{answer, error};
 
-/// The JSON of an endpoint's events.
+/// The events of one dialect, which it writes as bytes into the stream.
 pub trait Events: Send + Unpin + 'static {
-    /// The event before anything else of a choice, where the dialect has one.
-    fn opening(&self, generation: &Generation, choice: usize) -> Option<Vec<u8>>;
-    /// An event with something new of a choice.
-    fn delta(&mut self, generation: &Generation, choice: usize, delta: Delta) -> Vec<u8>;
-    /// The event that says why a choice ended.
-    fn finish(&self, generation: &Generation, choice: usize, reason: FinishReason) -> Vec<u8>;
-    /// The event with the token counts.
-    fn usage(&self, generation: &Generation, usage: Usage) -> Vec<u8>;
+    /// Before anything else, when every choice has begun.
+    fn opening(&mut self, generation: &Generation, out: &mut Vec<u8>);
+
+    /// Something new of a choice. An error, for what the dialect has no form for, ends the stream.
+    fn delta(
+        &mut self,
+        generation: &Generation,
+        choice: usize,
+        delta: Delta,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error>;
+
+    /// The end of a choice; with the counts of all, the end of the stream too. An error ends the
+    /// stream in its place.
+    fn finish(
+        &mut self,
+        generation: &Generation,
+        choice: usize,
+        reason: FinishReason,
+        usage: Option<Usage>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error>;
+
+    /// The end of a stream that fails, perhaps before its opening.
+    fn error(&mut self, error: &Error, out: &mut Vec<u8>);
+
+    /// What says nothing, to be sent between two events while nothing else is.
+    fn keep_alive(&self) -> &'static [u8] {
+        b": keep-alive\n\n"
+    }
 }
 
-/// The answer that streams `generation`, with an event for the counts if the caller asked.
-pub fn response<E: Events>(generation: Generation, events: E, include_usage: bool) -> Response {
+/// The answer that streams `generation` as `events`.
+pub fn response<E: Events>(generation: Generation, mut events: E) -> Response {
     let mut opening = Vec::new();
-    for choice in 0..generation.choices() {
-        if let Some(event) = events.opening(&generation, choice) {
-            write_event(&event, &mut opening);
-        }
-    }
+    events.opening(&generation, &mut opening);
     let stream = EventStream {
         generation,
         events,
-        include_usage,
         opening,
         ended: false,
     };
-    let mut response = Response::new(Body::from_stream(stream));
+    head(Body::from_stream(stream))
+}
+
+/// The answer whose body is a stream of events.
+pub fn head(body: Body) -> Response {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,
@@ -66,7 +84,6 @@ pub fn to_json(message: &impl Serialize) -> Vec<u8> {
 struct EventStream<E> {
     generation: Generation,
     events: E,
-    include_usage: bool,
     opening: Vec<u8>,
     ended: bool,
 }
@@ -74,32 +91,21 @@ struct EventStream<E> {
 impl<E: Events> EventStream<E> {
     fn encode(&mut self, output: Result<Output, Error>, out: &mut Vec<u8>) {
         let generation = &self.generation;
-        match output {
-            Ok(Output::Delta { choice, delta }) => {
-                write_event(&self.events.delta(generation, choice, delta), out);
-            }
-            Ok(Output::Finish {
+        let encoded = output.and_then(|output| match output {
+            Output::Delta { choice, delta } => self.events.delta(generation, choice, delta, out),
+            Output::Finish {
                 choice,
                 reason,
                 usage,
-            }) => {
-                let reason = answer::finish_reason(reason);
-                write_event(&self.events.finish(generation, choice, reason), out);
-                let Some(usage) = usage else {
-                    return;
-                };
-                if self.include_usage {
-                    let usage = answer::usage(usage);
-                    write_event(&self.events.usage(generation, usage), out);
-                }
-                write_event(DONE.as_bytes(), out);
-                self.ended = true;
+            } => {
+                self.ended = usage.is_some();
+                self.events.finish(generation, choice, reason, usage, out)
             }
-            Err(error) => {
-                error.log_cause(Some(generation.request_id()));
-                write_event(&to_json(&error::body(&error)), out);
-                self.ended = true;
-            }
+        });
+        if let Err(error) = encoded {
+            self.ended = true;
+            generation.failed(&error);
+            self.events.error(&error, out);
         }
     }
 }

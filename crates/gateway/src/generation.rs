@@ -76,8 +76,9 @@ impl Generation {
             requests,
             per_prompt,
             user,
+            timeout,
         } = asked;
-        let mut lifetime = Lifetime::begin(gateway, session, &model)?;
+        let mut lifetime = Lifetime::begin(gateway, session, &model, timeout)?;
         let context = lifetime.context(session, record, user);
         let count = requests.len();
         let at_a_time = gateway.config.concurrent_choices;
@@ -87,13 +88,13 @@ impl Generation {
             let begun = choices.try_next().await?;
             Ok((choices, begun.ok_or_else(choices::did_not_begin)?))
         };
+        let waiting = record.asks();
         let (choices, (begun, started)) = lifetime.run(begin).await?;
+        drop(waiting);
         record.set_model(model.clone());
         let mut generation = Self {
             model: model.to_string(),
-            created: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |time| time.as_secs()),
+            created: now(),
             fingerprint: None,
             choices: Guarded::new(choices, lifetime),
             unfinished: count,
@@ -113,6 +114,17 @@ impl Generation {
     /// How many choices there are.
     pub fn choices(&self) -> usize {
         self.counts.choices()
+    }
+
+    /// What was counted so far, of all choices.
+    pub fn usage(&self) -> Usage {
+        self.counts.sum()
+    }
+
+    /// The answer ends with this error, whichever side it comes from.
+    pub fn failed(&self, error: &Error) {
+        self.record.set_error(error.code);
+        error.log_cause(Some(self.record.id()));
     }
 
     /// Completes when the generation may not go on, with the reason; for those who do something
@@ -191,6 +203,13 @@ impl Stream for Generation {
         }
         Poll::Ready(Some(output))
     }
+}
+
+/// Seconds since the epoch.
+pub fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs())
 }
 
 /// Whether nobody would miss it.

@@ -1,16 +1,22 @@
 //! JSON bodies, read so that the caller learns where one is wrong.
 
+mod duplicates;
+
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Response};
+use fathom_kit::server::BodyStalled;
 use fathom_proto::ErrorCode;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
+use serde::de::{Deserialize, DeserializeOwned};
 
+use crate::compression::NotInflated;
 use crate::error::ApiError;
 use crate::openapi::{Input, Operation};
+use crate::record::Record;
 
 /// A JSON body.
 pub struct Json<T>(pub T);
@@ -20,10 +26,26 @@ where
     S: Send + Sync,
     T: DeserializeOwned,
 {
-    type Rejection = ApiError;
+    type Rejection = Unreadable;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        read(request, state, &[JSON]).await.map(Self)
+    async fn from_request(request: Request, state: &S) -> Result<Self, Unreadable> {
+        let value = read(request, state, &[JSON]).await;
+        value.map(Self).map_err(Unreadable)
+    }
+}
+
+/// A body that could not be read, which some dialects tell from one that asks for something wrong.
+pub struct Unreadable(pub ApiError);
+
+/// Left on the answer to such a body; never sent.
+#[derive(Clone, Copy)]
+pub struct Malformed;
+
+impl IntoResponse for Unreadable {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        response.extensions_mut().insert(Malformed);
+        response
     }
 }
 
@@ -56,14 +78,18 @@ impl<T: JsonSchema> Input for MergePatch<T> {
     }
 }
 
-/// What [`read`] refuses.
-const UNREADABLE: [ErrorCode; 3] = [
+/// How a body can be refused before anybody looks at what it asks for.
+pub const UNREADABLE: [ErrorCode; 4] = [
     ErrorCode::InvalidRequest,
+    ErrorCode::RequestTimeout,
     ErrorCode::PayloadTooLarge,
     ErrorCode::UnsupportedMediaType,
 ];
 
-const JSON: &str = "application/json";
+/// Of the place in a body that is wrong, so much is told.
+const MAX_PATH_BYTES: usize = 200;
+/// The media type.
+pub const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// Reads a body that says it is one of `types`.
@@ -80,14 +106,20 @@ where
             format!("the body must be JSON; send `Content-Type: {types}`"),
         ));
     }
-    let body = Bytes::from_request(request, state)
+    parse(&body(request, state).await?)
+}
+
+/// The bytes of a body. The time that they take to come is the caller's.
+pub async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    let record = request.extensions().get::<Record>().cloned();
+    let _reading = record.as_ref().map(Record::reads);
+    Bytes::from_request(request, state)
         .await
-        .map_err(unreadable)?;
-    parse(&body)
+        .map_err(unreadable)
 }
 
 /// Reads JSON; the error names the field.
-pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
+pub fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, ApiError> {
     // Every body is an object. serde would take a list for one, member by member.
     if text.trim_ascii_start().first() == Some(&b'[') {
         return Err(ApiError::new(
@@ -97,7 +129,7 @@ pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
     }
     let mut json = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
+        let path = shortened(error.path().to_string());
         let problem = problem(error.inner());
         if path == "." {
             ApiError::new(
@@ -115,12 +147,27 @@ pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ApiError> {
             "the body goes on after the end of its JSON",
         )
     })?;
+    // Whoever reads the other one of two values would see another request than the one checked here.
+    duplicates::refuse(text)
+        .map_err(|error| ApiError::new(ErrorCode::InvalidRequest, problem(&error)))?;
     Ok(value)
+}
+
+/// The beginning of a path, which has the caller's own names in it.
+fn shortened(mut path: String) -> String {
+    if path.len() > MAX_PATH_BYTES {
+        path.truncate(path.floor_char_boundary(MAX_PATH_BYTES));
+        path.push('…');
+    }
+    path
 }
 
 /// serde's text repeats a rejected string, which may be a prompt; what is left says enough.
 fn problem(error: &serde_json::Error) -> String {
     let at = format!("line {} column {}", error.line(), error.column());
+    if error.to_string().starts_with("recursion limit exceeded") {
+        return format!("it is nested too deeply at {at}");
+    }
     if !error.is_data() {
         return format!("it is no JSON at {at}");
     }
@@ -136,7 +183,7 @@ fn problem(error: &serde_json::Error) -> String {
 }
 
 /// The media type, without its parameters.
-fn content_type(headers: &HeaderMap) -> &str {
+pub fn content_type(headers: &HeaderMap) -> &str {
     let value = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
@@ -144,11 +191,27 @@ fn content_type(headers: &HeaderMap) -> &str {
     value.split(';').next().unwrap_or_default().trim()
 }
 
+/// The answer to a body of too many bytes.
+pub fn too_large() -> ApiError {
+    ApiError::new(
+        ErrorCode::PayloadTooLarge,
+        "the body is larger than this server accepts; send a smaller one",
+    )
+}
+
+/// Why a body could not be read.
 fn unreadable(rejection: BytesRejection) -> ApiError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        too_large()
+    } else if BodyStalled::is_cause_of(&rejection) {
         ApiError::new(
-            ErrorCode::PayloadTooLarge,
-            "the body is larger than this server accepts; send a smaller one",
+            ErrorCode::RequestTimeout,
+            "the body did not come in time; send it again, faster",
+        )
+    } else if is_caused_by::<NotInflated>(&rejection) {
+        ApiError::new(
+            ErrorCode::InvalidRequest,
+            "the body is not whole, or not what its `Content-Encoding` says, or too large as it is",
         )
     } else {
         ApiError::new(
@@ -156,4 +219,15 @@ fn unreadable(rejection: BytesRejection) -> ApiError {
             "the body ended before it was whole",
         )
     }
+}
+
+fn is_caused_by<E: std::error::Error + 'static>(error: &dyn std::error::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.is::<E>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }

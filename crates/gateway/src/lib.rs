@@ -12,11 +12,20 @@
 //! - [`generation`]: a request's generations with their counts and their end
 //! - [`request`]: checks a request's fields and makes the domain's request of them
 //! - [`answer`]: what is generated, in the words of the public API
+//! - [`embedding`]: a request's vectors
 //! - [`json`]: reads a JSON body, and says where it is wrong
+//! - [`protobuf`]: the other format of bodies
+//! - [`grpc`]: the same requests over gRPC, on a port of its own
+//! - [`compression`]: compressed bodies, both ways
 //! - [`event_stream`]: a generation as server-sent events
+//! - [`keep_alive`]: signs of life while an answer is not there
+//! - [`dialect`]: whose API a route speaks
+//! - [`limits`]: how much a caller may use, as far as it is told
 //! - [`openapi`](mod@openapi): the description of all routes, made of the table and of its types
+//! - [`origin`]: which pages of the web may speak to this server
 //! - [`record`]: the id of a request, its log line and its metrics
 //! - [`error`]: errors as HTTP answers
+//! - [`fuzz`]: where bytes of callers are first read, for fuzzers
 //! - [`watch`]: whether the services behind can be reached
 
 use std::sync::Arc;
@@ -32,24 +41,33 @@ use fathom_proto::{Error, ErrorCode};
 use tokio::time::timeout;
 
 mod answer;
+mod compression;
 pub mod config;
+mod dialect;
+mod embedding;
 mod error;
 mod event_stream;
 mod failover;
+pub mod fuzz;
 mod generation;
+pub mod grpc;
 pub mod identity;
 mod json;
+mod keep_alive;
 mod lifetime;
+mod limits;
 pub mod metrics;
 mod openapi;
+pub mod origin;
 mod policy;
+mod protobuf;
 mod record;
 mod request;
 mod routes;
 pub mod watch;
 
 pub use config::Config;
-pub use failover::Failover;
+pub use failover::{Discovery, Failover, Router};
 pub use identity::Identities;
 pub use openapi::openapi;
 pub use routes::routes;

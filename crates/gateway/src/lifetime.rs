@@ -1,6 +1,8 @@
 //! What ends a request from outside: its deadline, the end of its caller's rights, the end of this
 //! server.
 
+use std::time::Duration;
+
 use fathom_proto::id::{ModelId, UserId};
 use fathom_proto::identity::Scope;
 use fathom_proto::inference::RequestContext;
@@ -12,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::Gateway;
 use crate::error::model_not_found;
 use crate::identity::Session;
+use crate::limits::RateLimits;
 use crate::record::Record;
 
 /// The time in which a request for a model may run.
@@ -22,10 +25,17 @@ pub struct Lifetime {
 }
 
 impl Lifetime {
-    /// Begins, if the caller may ask the model.
-    pub fn begin(gateway: &Gateway, session: &Session, model: &ModelId) -> Result<Self, Error> {
+    /// Begins, if the caller may ask the model. `timeout` is how long the caller waits, if it
+    /// says so.
+    pub fn begin(
+        gateway: &Gateway,
+        session: &Session,
+        model: &ModelId,
+        timeout: Option<Duration>,
+    ) -> Result<Self, Error> {
         session.check(Scope::Inference, Some(model))?;
-        let deadline = Instant::now() + gateway.config.request_timeout;
+        let longest = gateway.config.request_timeout;
+        let deadline = Instant::now() + timeout.map_or(longest, |timeout| timeout.min(longest));
         let caller_ended = session.clone().ended(Scope::Inference, Some(model.clone()));
         let expired = gateway.shutdown.expired_token();
         let over = async move {
@@ -51,6 +61,7 @@ impl Lifetime {
         user: Option<UserId>,
     ) -> RequestContext {
         let principal = session.principal();
+        record.set_limits(RateLimits::of(principal, &self.model));
         RequestContext {
             request_id: record.id().clone(),
             tenant: principal.tenant.clone(),
@@ -83,7 +94,7 @@ impl Lifetime {
 fn deadline_exceeded() -> Error {
     Error::new(
         ErrorCode::DeadlineExceeded,
-        "the request took longer than this server allows",
+        "the request took longer than this server allows, or than its caller waits",
     )
 }
 

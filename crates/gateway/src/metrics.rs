@@ -15,6 +15,11 @@ pub fn describe() {
     );
     describe_counter!(TOKENS, "Tokens, by model and kind.");
     describe_gauge!(IN_FLIGHT, "Requests begun and not ended.");
+    describe_gauge!(WEBSOCKETS, "WebSockets open.");
+    describe_counter!(
+        WEBSOCKET_CLOSES,
+        "WebSockets ended, by the close code that the client was told."
+    );
     describe_counter!(
         IDENTITY_LOOKUPS,
         "Credentials looked at, by how their caller was found, or not."
@@ -39,6 +44,10 @@ pub const FIRST_TOKEN: &str = "fathom_gateway_first_token_seconds";
 pub const TOKENS: &str = "fathom_gateway_tokens_total";
 /// Requests begun and not ended.
 pub const IN_FLIGHT: &str = "fathom_gateway_requests_in_flight";
+/// WebSockets open.
+pub const WEBSOCKETS: &str = "fathom_gateway_websockets_open";
+/// WebSockets ended, by `code`, or `none` where the client closed or was gone.
+pub const WEBSOCKET_CLOSES: &str = "fathom_gateway_websocket_closes_total";
 /// Credentials looked at, by `result` (`hit`, `verified`, `asked`, `refused`, `failed`).
 pub const IDENTITY_LOOKUPS: &str = "fathom_gateway_identity_lookups_total";
 /// Seconds since auth was last heard.

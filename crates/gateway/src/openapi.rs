@@ -26,8 +26,10 @@ pub use methods::Methods;
 pub use operation::{Answer, Content, ErrorForm, Operation, SchemaOf};
 
 use self::failures::Failures;
+use self::operation::message;
 use self::schemas::Schemas;
 use crate::policy::Policy;
+use crate::protobuf::PROTOBUF;
 use crate::routes::{Route, table};
 
 /// The document, as text.
@@ -43,7 +45,7 @@ pub fn openapi() -> &'static str {
 
 /// What every client should know before it reads on.
 const DESCRIPTION: &str = "\
-The API of Fathom, in OpenAI's and DeepSeek's dialects. Every answer has `x-request-id`, which names \
+The API of Fathom, in OpenAI's, DeepSeek's and Anthropic's dialects. Every answer has `x-request-id`, which names \
 the request in the server's log. An answer may come without this server having been asked: a proxy \
 before it, or the server's own edge for a request that is no HTTP, answers by itself.";
 
@@ -109,12 +111,15 @@ fn describe_operation(
     }
     if !operation.body.is_empty() {
         let content = operation.body.iter();
-        let content: Map<_, _> = content
+        let mut content: Map<_, _> = content
             .map(|(media, schema)| {
                 let schema = schemas.read(*schema);
                 ((*media).to_owned(), json!({ "schema": schema }))
             })
             .collect();
+        if let Some(name) = operation.message {
+            content.insert(PROTOBUF.to_owned(), message(name));
+        }
         set("requestBody", json!({"required": true, "content": content}));
     }
     set("security", security::requirement(policy, operation));
@@ -122,7 +127,7 @@ fn describe_operation(
     for answer in &operation.answers {
         responses.insert(answer.status.to_string(), answer.describe(schemas));
     }
-    for status in failures::statuses(policy, operation) {
+    for status in failures::statuses(path, policy, operation) {
         let reference = failures.reference(operation.form_at(path), status);
         responses.insert(status.to_string(), reference);
     }

@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use fathom_proto::ErrorCode;
 use fathom_proto::identity::Scope;
-use http::{HeaderMap, HeaderValue, header};
-use secrecy::SecretString;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::Gateway;
 use crate::error::{ApiError, lacks_scope};
@@ -24,7 +24,15 @@ pub enum Policy {
     OwnCredentials,
     /// A bearer whose identity has this scope.
     Scope(Scope),
+    /// The same, and the credential may be in Anthropic's header instead.
+    ScopeByKey(Scope),
 }
+
+/// How a request says who calls.
+type Credential = fn(&HeaderMap) -> Option<SecretString>;
+
+/// Anthropic's header for a credential.
+pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 impl Policy {
     /// How callers fail that it keeps out, and what else its guard may answer.
@@ -32,7 +40,7 @@ impl Policy {
         match self {
             // A route that takes credentials of its own says itself how they fail.
             Self::Public | Self::OwnCredentials => &[],
-            Self::Scope(_) => &[
+            Self::Scope(_) | Self::ScopeByKey(_) => &[
                 ErrorCode::Unauthenticated,
                 ErrorCode::PermissionDenied,
                 ErrorCode::Unavailable,
@@ -42,21 +50,24 @@ impl Policy {
 
     /// The route, guarded.
     pub fn guard(self, route: MethodRouter<Gateway>, gateway: &Gateway) -> MethodRouter<Gateway> {
-        match self {
-            Self::Public | Self::OwnCredentials => route,
-            Self::Scope(scope) => {
-                route.route_layer(from_fn_with_state((gateway.clone(), scope), require))
-            }
-        }
+        let (scope, credential): (_, Credential) = match self {
+            Self::Public | Self::OwnCredentials => return route,
+            Self::Scope(scope) => (scope, bearer),
+            Self::ScopeByKey(scope) => (scope, key_or_bearer),
+        };
+        route.route_layer(from_fn_with_state(
+            (gateway.clone(), scope, credential),
+            require,
+        ))
     }
 }
 
 async fn require(
-    State((gateway, scope)): State<(Gateway, Scope)>,
+    State((gateway, scope, credential)): State<(Gateway, Scope, Credential)>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let bearer = bearer(request.headers());
+    let bearer = credential(request.headers());
     let record = request.extensions().get::<Record>();
     match authenticate(&gateway.identities, bearer, scope, record).await {
         Ok(session) => {
@@ -143,6 +154,24 @@ pub fn bearer(headers: &HeaderMap) -> Option<SecretString> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().filter(|_| values.next().is_none())?;
     strip_bearer(value.to_str().ok()?)
+}
+
+/// The credential of a route that takes it in either header; none if the two differ, so that no
+/// two readers can take different ones.
+fn key_or_bearer(headers: &HeaderMap) -> Option<SecretString> {
+    if !headers.contains_key(X_API_KEY) {
+        return bearer(headers);
+    }
+    let mut values = headers.get_all(X_API_KEY).iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    let key = value.to_str().ok()?.trim();
+    if key.is_empty() {
+        return None;
+    }
+    if headers.contains_key(header::AUTHORIZATION) && bearer(headers)?.expose_secret() != key {
+        return None;
+    }
+    Some(key.to_owned().into())
 }
 
 /// The credential after the word `Bearer`, whatever its case (RFC 9110, section 11.1).

@@ -1,8 +1,11 @@
 //! What is known of a request, and the one log line and the metrics it leaves when it ends.
 //! Ends are counted when the *answer* ends, so that a stream is measured whole. Nothing of what a
-//! caller wrote is in it: no prompt, no text, no credential.
+//! caller wrote is in it but the id that it gave the request: no prompt, no text, no credential.
 
+pub mod call;
+mod client_id;
 mod route;
+mod timing;
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,9 +27,13 @@ use http::{HeaderName, HeaderValue, Method};
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
+use self::timing::Times;
 use crate::error::ErrorNote;
 use crate::identity::Refusal;
+use crate::limits::RateLimits;
 use crate::metrics;
+
+pub use timing::Waiting;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -37,8 +44,10 @@ const SWITCHING_PROTOCOLS: u16 = 101;
 /// with the answer's body.
 pub async fn layer(mut request: Request, next: Next) -> Response {
     let route = route(&request);
-    let peer = request.extensions().get::<Peer>().and_then(|peer| peer.0);
-    let record = Record::begin(route, peer.map(|peer| peer.ip().to_string()));
+    let peer = request.extensions().get::<Peer>();
+    let address = peer.and_then(|peer| peer.address);
+    let client_id = client_id::of(request.headers());
+    let record = Record::begin(route, address.map(|address| address.to_string()), client_id);
     request.extensions_mut().insert(record.clone());
     let mut ending = Ending {
         record,
@@ -56,10 +65,15 @@ pub async fn layer(mut request: Request, next: Next) -> Response {
     if let Some(route) = &details.route {
         route::tell(route, response.headers_mut());
     }
+    if let Some(limits) = details.limits {
+        limits.tell(response.headers_mut());
+    }
+    let times = details.times;
     drop(details);
     if let Ok(id) = HeaderValue::from_str(ending.record.id().as_str()) {
         response.headers_mut().insert(X_REQUEST_ID, id);
     }
+    times.tell(ending.record.0.begun, response.headers_mut());
     ending.complete = http_body::Body::is_end_stream(response.body());
     response.map(|body| Body::new(RecordedBody { body, ending }))
 }
@@ -89,6 +103,7 @@ struct Inner {
     id: RequestId,
     route: String,
     peer: Option<String>,
+    client_id: Option<String>,
     begun: Instant,
     details: Mutex<Details>,
 }
@@ -101,17 +116,20 @@ struct Details {
     refusal: Option<Refusal>,
     model: Option<ModelId>,
     route: Option<Route>,
+    limits: Option<RateLimits>,
+    times: Times,
     first_token: Option<Instant>,
     usage: Option<Usage>,
 }
 
 impl Record {
-    fn begin(route: String, peer: Option<String>) -> Self {
+    fn begin(route: String, peer: Option<String>, client_id: Option<String>) -> Self {
         gauge!(metrics::IN_FLIGHT).increment(1);
         Self(Arc::new(Inner {
             id: RequestId::generate(),
             route,
             peer,
+            client_id,
             begun: Instant::now(),
             details: Mutex::default(),
         }))
@@ -119,7 +137,11 @@ impl Record {
 
     /// The record of one request on a socket, with an id of its own.
     pub fn on_socket(&self) -> Ending {
-        let record = Self::begin("WS /v1/stream".to_owned(), self.0.peer.clone());
+        let Inner {
+            peer, client_id, ..
+        } = &*self.0;
+        let route = "WS /v1/stream".to_owned();
+        let record = Self::begin(route, peer.clone(), client_id.clone());
         Ending {
             record,
             complete: false,
@@ -155,6 +177,22 @@ impl Record {
     /// What the router chose, as the caller is told.
     pub fn answered_by(&self) -> Option<AnsweredBy> {
         self.details().route.as_ref().map(route::answered_by)
+    }
+
+    /// What the caller's limits are.
+    pub fn set_limits(&self, limits: RateLimits) {
+        self.details().limits = Some(limits);
+    }
+
+    /// From now until the guard is dropped, the request waits for a worker.
+    pub fn asks(&self) -> Waiting {
+        self.details().times.asked = true;
+        Waiting::begin(self)
+    }
+
+    /// From now until the guard is dropped, the request waits for its caller to send the body.
+    pub fn reads(&self) -> Waiting {
+        Waiting::begin(self)
     }
 
     /// Text was generated.
@@ -195,6 +233,7 @@ impl Drop for Ending {
             id,
             route,
             peer,
+            client_id,
             begun,
             ..
         } = &*self.record.0;
@@ -237,6 +276,7 @@ impl Drop for Ending {
             request.status = status,
             request.outcome = outcome,
             peer.ip = peer.as_deref(),
+            client.request_id = client_id.as_deref(),
             tenant.id = tenant.as_deref(),
             caller.id = caller.as_deref(),
             refusal = details.refusal.map(tracing::field::display),

@@ -1,20 +1,27 @@
 //! Checks the fields of a request and makes the domain's request of them. A field that is out of
 //! its range is refused by name; one that is not known here is left to the engines.
 
+pub mod anthropic;
 mod chat;
 mod completion;
+mod dialect;
 mod elsewhere;
 mod embedding;
 mod fan_out;
 mod format;
 mod messages;
+mod object;
+mod renamed;
+pub mod responses;
 mod sampling;
+mod speech;
 mod stream;
+mod strict;
 mod tools;
 mod user;
 
 use fathom_api::bounds;
-use fathom_api::sampling::Extra;
+use fathom_api::sampling::{Extra, StreamOptions};
 use fathom_proto::id::ModelId;
 use fathom_proto::inference::{Defaults, Json};
 use serde::Serialize;
@@ -24,8 +31,10 @@ use crate::error::ApiError;
 
 pub use chat::from_chat;
 pub use completion::from_completion;
+pub use dialect::{check_chat, check_completion};
 pub use embedding::{Encoding, from_embedding};
 pub use fan_out::FanOut;
+pub use renamed::renamed;
 pub use stream::from_stream;
 pub use user::user;
 
@@ -68,6 +77,21 @@ fn defaults(config: &Config, max_tokens: u32) -> Defaults {
     Defaults {
         temperature: config.default_temperature,
         max_tokens: Some(max_tokens),
+    }
+}
+
+/// How to stream; `None`: not at all.
+pub fn stream_options(
+    stream: Option<bool>,
+    options: Option<StreamOptions>,
+) -> Result<Option<StreamOptions>, ApiError> {
+    match (stream.unwrap_or(false), options) {
+        (false, Some(_)) => Err(ApiError::invalid(
+            "stream_options",
+            "`stream_options` without `stream`; send `\"stream\": true` too",
+        )),
+        (false, None) => Ok(None),
+        (true, options) => Ok(Some(options.unwrap_or_default())),
     }
 }
 

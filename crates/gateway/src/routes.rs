@@ -1,35 +1,41 @@
 //! The table of routes, and the layers around all of them.
 
 mod admin;
+mod balance;
 mod chat;
 mod completions;
 mod embeddings;
 mod feedback;
+mod messages;
 mod models;
 mod oauth;
 mod reference;
+mod responses;
 mod stream;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use fathom_api::chat::{ChatChunk, ChatCompletion};
 use fathom_api::completions::Completion;
 use fathom_api::embeddings::EmbeddingList;
 use fathom_proto::ErrorCode;
 use fathom_proto::identity::Scope;
+use http_body::Body as _;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::Gateway;
 use crate::error::ApiError;
+use crate::json;
 use crate::openapi::Methods;
 use crate::openapi::methods::{get, post};
 use crate::policy::Policy;
-use crate::record;
+use crate::{compression, dialect, protobuf, record};
 
 pub use admin::PREFIX as ADMIN_PREFIX;
 pub use admin::problem::Problem;
+pub use messages::error as anthropic;
 
 /// Everything the public port answers.
 pub fn routes(gateway: Gateway) -> Router {
@@ -39,17 +45,31 @@ pub fn routes(gateway: Gateway) -> Router {
 /// A path, who may call it, and what it answers.
 pub type Route = (&'static str, Policy, Methods);
 
-/// Every route with its policy. DeepSeek serves the same routes without `/v1`.
+/// Every route with its policy. DeepSeek serves the same routes without `/v1`, and some below
+/// `/beta`; [`dialect`] says what is different there.
 pub fn table() -> Vec<Route> {
     let inference = Policy::Scope(Scope::Inference);
+    let by_key = Policy::ScopeByKey(Scope::Inference);
     let models = Policy::Scope(Scope::ModelsRead);
     vec![
         ("/v1/chat/completions", inference, chat()),
         ("/chat/completions", inference, chat()),
+        ("/beta/chat/completions", inference, chat()),
         ("/v1/completions", inference, completions()),
         ("/completions", inference, completions()),
+        ("/beta/completions", inference, completions()),
         ("/v1/embeddings", inference, embeddings()),
         ("/embeddings", inference, embeddings()),
+        ("/v1/responses", inference, responses()),
+        ("/responses", inference, responses()),
+        ("/v1/messages", by_key, messages()),
+        ("/v1/messages/count_tokens", by_key, count_tokens()),
+        ("/anthropic/v1/messages", by_key, messages()),
+        (
+            "/anthropic/v1/messages/count_tokens",
+            by_key,
+            count_tokens(),
+        ),
         (
             "/v1/feedback",
             inference,
@@ -57,8 +77,14 @@ pub fn table() -> Vec<Route> {
         ),
         ("/v1/models", models, list_models()),
         ("/models", models, list_models()),
+        ("/beta/models", models, list_models()),
         ("/v1/models/{id}", models, model()),
         ("/models/{id}", models, model()),
+        (
+            "/user/balance",
+            inference,
+            get("Tell what the caller may spend.", balance::retrieve),
+        ),
         (
             "/v1/stream",
             Policy::OwnCredentials,
@@ -85,6 +111,8 @@ fn chat() -> Methods {
     post("Continue a conversation.", chat::create)
         .answers::<ChatCompletion<'static>>()
         .streams::<ChatChunk<'static>>()
+        .answers_message("CreateCompletionResponse")
+        .streams_messages("CreateCompletionResponse")
         .fails(GENERATION)
 }
 
@@ -92,13 +120,40 @@ fn completions() -> Methods {
     post("Continue texts.", completions::create)
         .answers::<Completion<'static>>()
         .streams::<Completion<'static>>()
+        .answers_message("CreateCompletionResponse")
+        .streams_messages("CreateCompletionResponse")
         .fails(GENERATION)
 }
 
 fn embeddings() -> Methods {
     post("Turn texts into vectors.", embeddings::create)
         .answers::<EmbeddingList<'static>>()
+        .answers_message("CreateEmbeddingResponse")
         .fails(GENERATION)
+}
+
+fn responses() -> Methods {
+    post(
+        "Answer, without anything that is stored.",
+        responses::create,
+    )
+    .answers::<fathom_api::responses::Response>()
+    .streams::<fathom_api::responses::events::Numbered<'static>>()
+    .fails(GENERATION)
+}
+
+fn messages() -> Methods {
+    post(
+        "Continue a conversation, in Anthropic's words.",
+        messages::create,
+    )
+    .answers::<fathom_api::messages::Message<'static>>()
+    .streams::<fathom_api::messages::events::Event<'static>>()
+    .fails(GENERATION)
+}
+
+fn count_tokens() -> Methods {
+    post("Count the tokens of a conversation.", messages::count).fails(GENERATION)
 }
 
 fn list_models() -> Methods {
@@ -106,7 +161,7 @@ fn list_models() -> Methods {
 }
 
 fn model() -> Methods {
-    get("Describe a model.", models::retrieve)
+    get("Describe a model.", models::retrieve).fails(&[ErrorCode::ModelNotFound])
 }
 
 fn layered(table: Vec<Route>, gateway: Gateway) -> Router {
@@ -114,17 +169,40 @@ fn layered(table: Vec<Route>, gateway: Gateway) -> Router {
     table
         .into_iter()
         .fold(Router::new(), |router, (path, policy, methods)| {
-            router.route(path, policy.guard(methods.router, &gateway))
+            let route = policy.guard(methods.router, &gateway);
+            if compression::is_allowed(path) {
+                router.route(path, route.layer(compression::answers()))
+            } else {
+                router.route(path, route)
+            }
         })
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         // A bug in one request ends that request alone.
         .layer(CatchPanicLayer::custom(|_| panicked()))
         .layer(DefaultBodyLimit::max(max_body_bytes))
+        .layer(from_fn(move |request, next| {
+            compression::requests(max_body_bytes, request, next)
+        }))
+        .layer(from_fn_with_state(max_body_bytes, declared_length))
+        .layer(from_fn(dialect::layer))
+        // Around the dialects, whose errors are JSON.
+        .layer(from_fn(protobuf::errors))
+        // Around that, because these routes know no other format.
         .layer(from_fn(admin::problem::layer))
+        .layer(from_fn(messages::error::layer))
         // Outermost, so that every answer has an id and leaves one log line.
         .layer(from_fn(record::layer))
         .with_state(gateway)
+}
+
+/// Refuses a body that says itself that it is too large, before any of it is read.
+async fn declared_length(State(most): State<usize>, request: Request, next: Next) -> Response {
+    // hyper takes no request with another kind of length, nor with two of them.
+    if request.body().size_hint().lower() > most as u64 {
+        return json::too_large().into_response();
+    }
+    next.run(request).await
 }
 
 async fn not_found() -> ApiError {

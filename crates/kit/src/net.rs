@@ -131,6 +131,15 @@ impl Endpoint {
         Self(format!("unix:{}", path.display()))
     }
 
+    /// The same where it speaks TLS.
+    #[must_use]
+    pub fn with_tls(self) -> Self {
+        match self.0.strip_prefix("http://") {
+            Some(rest) => Self(format!("https://{rest}")),
+            None => self,
+        }
+    }
+
     /// The host and port that have to be looked up; `None` for an address or a socket.
     #[must_use]
     pub fn name(&self) -> Option<String> {

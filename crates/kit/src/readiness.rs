@@ -33,6 +33,15 @@ impl Readiness {
             .collect()
     }
 
+    /// Completes once a condition does not hold.
+    pub async fn unready(&self) {
+        let mut conditions = self.0.subscribe();
+        // The sender lives as long as `self`, so waiting cannot fail.
+        let _ = conditions
+            .wait_for(|conditions| !conditions.values().all(|holds| *holds))
+            .await;
+    }
+
     /// Completes once every condition holds.
     pub async fn ready(&self) {
         let mut conditions = self.0.subscribe();

@@ -1,179 +1,146 @@
-//! The accept loop: HTTP/1.1 and HTTP/2 on one port, with the time-outs, caps and graceful end
-//! that `axum::serve` leaves out. gRPC services are HTTP/2 routes and are served by it too.
+//! The accept loop: HTTP/1.1 and HTTP/2 on one port, plain or in TLS, with the time-outs, caps and
+//! graceful end that `axum::serve` leaves out. gRPC services are HTTP/2 routes and are served by
+//! it too.
+//!
+//! # Layout
+//!
+//! - [`limits`]: what one peer may cost
+//! - [`connections`]: how many connections there may be, in all and from one address
+//! - [`connection`]: one connection, from its handshake to its end
+//! - [`activity`]: whether a connection has anything to do, and since when not
+//! - [`socket`]: a connection's bytes; a peer that takes none is given up
+//! - [`frames`]: HTTP/2 frames that only make work
+//! - [`streams`]: answers over HTTP/2; one that nobody reads is given up
+//! - [`request_body`]: bodies that stop coming
+//! - [`peer`]: who is at the other end, also behind a proxy
+//! - [`tls`]: certificates, and what happens when their files change
+//! - [`metrics`]: names of the metrics
 
-use std::convert::Infallible;
+mod activity;
+mod connection;
+mod connections;
+mod frames;
+mod limits;
+pub mod metrics;
+mod peer;
+mod request_body;
+mod socket;
+mod streams;
+mod tls;
+
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::metrics::counter;
 use axum::Router;
-use axum::body::Body;
-use axum::extract::Request;
-use axum::response::Response;
-use hyper::rt::{Read, Write};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower::ServiceExt;
+use tokio::net::{TcpStream, UnixStream};
 
 use crate::net::Listener;
 use crate::shutdown::Shutdown;
+use connection::Server;
+use connections::{Connections, Place};
 
-/// What one peer may cost.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Connections open at a time; further ones wait in the kernel's queue.
-    pub max_connections: usize,
-    /// Time to send a request's header, and to sit idle before it; a longer one lets a slow
-    /// attacker hold connections, a shorter one breaks clients that reuse them.
-    #[serde(with = "humantime_serde")]
-    pub header_timeout: Duration,
-    /// Requests in flight on one HTTP/2 connection.
-    pub max_concurrent_streams: u32,
+pub use limits::Limits;
+pub use peer::{Peer, TrustedProxies};
+pub use request_body::BodyStalled;
+pub use tls::{Tls, TlsConfig, TlsError};
+
+/// How long nothing is accepted when the system gives no more connections: trying again at once
+/// would only burn the processor.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// How a port takes its connections.
+#[derive(Clone, Debug, Default)]
+pub struct Edge {
+    /// What one peer may cost.
+    pub limits: Limits,
+    /// The certificate to show; `None`: no TLS.
+    pub tls: Option<Tls>,
+    /// Whose word counts on where a request comes from.
+    pub trusted_proxies: TrustedProxies,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Edge {
+    /// The same for a port of gRPC, where a client may send its stream of messages as slowly as it
+    /// likes.
+    #[must_use]
+    pub fn for_grpc(&self) -> Self {
         Self {
-            max_connections: 10_000,
-            header_timeout: Duration::from_secs(30),
-            max_concurrent_streams: 128,
+            limits: Limits {
+                body_timeout: None,
+                ..self.limits
+            },
+            ..self.clone()
         }
     }
 }
 
-impl Limits {
-    /// For ports that only our own services call: one connection carries a whole gateway.
-    #[must_use]
-    pub fn internal() -> Self {
+impl From<Limits> for Edge {
+    /// Without TLS, for callers that come from nowhere else.
+    fn from(limits: Limits) -> Self {
         Self {
-            max_concurrent_streams: 10_000,
+            limits,
             ..Self::default()
         }
     }
 }
 
-/// Who is at the other end; an extension of every request.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub Option<SocketAddr>);
-
 /// Serves `routes` until draining begins, then until every connection has ended.
-pub async fn serve(listener: Listener, routes: Router, limits: Limits, shutdown: Shutdown) {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(limits.max_concurrent_streams)
-        .keep_alive_interval(Duration::from_secs(20))
-        .keep_alive_timeout(Duration::from_secs(20))
-        .adaptive_window(true);
-    let builder = Arc::new(builder);
-    let connections = Arc::new(Semaphore::new(limits.max_connections));
-    loop {
-        let accepted = tokio::select! {
-            accepted = accept(&listener, &connections) => accepted,
-            () = shutdown.draining() => return,
-        };
-        match accepted {
-            Ok((Connection::Tcp(stream, peer), permit)) => {
-                // Nagle's algorithm would hold a token back until the last one is acknowledged.
-                let _ = stream.set_nodelay(true);
-                let connection = serve_connection(
-                    TokioIo::new(stream),
-                    Peer(Some(peer)),
-                    routes.clone(),
-                    builder.clone(),
-                    shutdown.clone(),
-                    permit,
-                );
-                shutdown.spawn(connection);
-            }
-            Ok((Connection::Unix(stream), permit)) => {
-                let connection = serve_connection(
-                    TokioIo::new(stream),
-                    Peer(None),
-                    routes.clone(),
-                    builder.clone(),
-                    shutdown.clone(),
-                    permit,
-                );
-                shutdown.spawn(connection);
-            }
-            Err(error) => {
-                // Out of file descriptors: trying again at once would only burn the processor.
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+pub async fn serve(
+    listener: Listener,
+    routes: Router,
+    edge: impl Into<Edge> + Send,
+    shutdown: Shutdown,
+) {
+    let edge = edge.into();
+    let connections = Connections::new(&edge);
+    let server = Arc::new(Server::new(routes, edge, shutdown.clone()));
+    let accept = async {
+        loop {
+            match accept(&listener, &connections).await {
+                Ok((stream, place)) => shutdown.spawn(server.clone().connected(stream, place)),
+                Err(error) => {
+                    counter!(metrics::ACCEPT_ERRORS).increment(1);
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(BACK_OFF).await;
+                }
             }
         }
+    };
+    tokio::select! {
+        () = accept => {}
+        () = shutdown.draining() => {}
     }
 }
 
-enum Connection {
-    Tcp(tokio::net::TcpStream, SocketAddr),
-    Unix(tokio::net::UnixStream),
+/// A new connection.
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
 }
 
-async fn accept(
-    listener: &Listener,
-    connections: &Arc<Semaphore>,
-) -> io::Result<(Connection, OwnedSemaphorePermit)> {
-    let permit = connections
-        .clone()
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
-    let connection = match listener {
-        Listener::Tcp(listener) => {
-            let (stream, peer) = listener.accept().await?;
-            Connection::Tcp(stream, peer)
-        }
-        Listener::Unix(listener, _) => Connection::Unix(listener.accept().await?.0),
-    };
-    Ok((connection, permit))
-}
-
-async fn serve_connection<IO>(
-    io: IO,
-    peer: Peer,
-    routes: Router,
-    builder: Arc<Builder<TokioExecutor>>,
-    shutdown: Shutdown,
-    _permit: OwnedSemaphorePermit,
-) where
-    IO: Read + Write + Unpin + Send + 'static,
-{
-    let service =
-        hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            let mut request: Request = request.map(Body::new);
-            request.extensions_mut().insert(peer);
-            let routes = routes.clone();
-            async move {
-                Ok::<Response, Infallible>(
-                    routes
-                        .oneshot(request)
-                        .await
-                        .unwrap_or_else(|never| match never {}),
-                )
+/// Waits for a connection that there is room for. One from an address that has its share is closed
+/// at once.
+async fn accept(listener: &Listener, connections: &Connections) -> io::Result<(Stream, Place)> {
+    let mut room = connections.room().await?;
+    loop {
+        let (stream, address) = match listener {
+            Listener::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                (Stream::Tcp(stream), Some(peer.ip().to_canonical()))
             }
-        });
-    let mut connection = std::pin::pin!(builder.serve_connection_with_upgrades(io, service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.draining() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            Listener::Unix(listener, _) => (Stream::Unix(listener.accept().await?.0), None),
+        };
+        match connections.admit(room, address) {
+            Ok(place) => return Ok((stream, place)),
+            Err(unused) => room = unused,
         }
-    };
-    // Peers that break off are everyday; the request's own log line says what they missed.
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended early");
+        counter!(metrics::REFUSED).increment(1);
+        if let Stream::Tcp(stream) = &stream {
+            // A reset leaves nothing behind here, where a farewell would.
+            let _ = stream.set_zero_linger();
+        }
     }
 }
 

@@ -143,12 +143,16 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// What was to be changed is not as the caller takes it to be.
     Conflict,
+    /// The body did not come in time.
+    RequestTimeout,
     /// The body is larger than allowed.
     PayloadTooLarge,
     /// The body's content type is not one we read.
     UnsupportedMediaType,
     /// The identity sends faster than its limit.
     RateLimited,
+    /// As many requests as allowed run on this WebSocket.
+    WebSocketStreamLimit,
     /// The caller went away.
     Cancelled,
     /// A bug or a broken part of ours.
@@ -182,7 +186,7 @@ pub struct ErrorRow {
 
 impl ErrorCode {
     /// Every code, in the order of the table.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::InvalidRequest,
         Self::ContextLengthExceeded,
         Self::Unauthenticated,
@@ -191,9 +195,11 @@ impl ErrorCode {
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Conflict,
+        Self::RequestTimeout,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
         Self::RateLimited,
+        Self::WebSocketStreamLimit,
         Self::Cancelled,
         Self::Internal,
         Self::WorkerFailed,
@@ -263,6 +269,13 @@ impl ErrorCode {
                 false,
             ),
             Self::Conflict => row("conflict", REQUEST, Grpc::Aborted, 409, false),
+            Self::RequestTimeout => row(
+                "request_timeout",
+                REQUEST,
+                Grpc::DeadlineExceeded,
+                408,
+                true,
+            ),
             Self::PayloadTooLarge => {
                 row("payload_too_large", REQUEST, Grpc::OutOfRange, 413, false)
             }
@@ -275,6 +288,13 @@ impl ErrorCode {
             ),
             Self::RateLimited => row(
                 "rate_limit_exceeded",
+                "rate_limit_error",
+                Grpc::ResourceExhausted,
+                429,
+                true,
+            ),
+            Self::WebSocketStreamLimit => row(
+                "websocket_stream_limit_reached",
                 "rate_limit_error",
                 Grpc::ResourceExhausted,
                 429,

@@ -10,6 +10,7 @@ mod inference;
 mod models;
 mod registry;
 mod status;
+mod timeout;
 
 pub use administration::{AdministrationClient, AdministrationServer};
 pub use catalog::{CatalogClient, CatalogServer};
@@ -19,6 +20,7 @@ pub use identity::{IdentityClient, IdentityServer};
 pub use inference::{InferenceClient, InferenceServer};
 pub use models::{ModelsClient, ModelsServer};
 pub use registry::{RegistryClient, RegistryServer};
+pub use timeout::timeout;
 
 /// Largest message of an internal call, in bytes, either way; above the gateway's largest body,
 /// so that a prompt the edge accepts is never refused further in.

@@ -12,8 +12,8 @@ use std::pin::Pin;
 use futures::Stream;
 use tokio::time::Instant;
 
-use crate::Error;
 use crate::id::{ModelId, RequestId, TenantId, UserId};
+use crate::{Error, ErrorCode};
 
 pub use chat::{ChatMessage, ChatRole, ToolCall};
 pub use embedding::{EmbedInput, EmbedRequest, Embeddings};
@@ -42,6 +42,18 @@ pub trait Inference: Send + Sync {
         request: EmbedRequest,
         context: RequestContext,
     ) -> Result<Embeddings, Error>;
+
+    /// How many tokens the prompt of such a generation has, with the functions that it may call;
+    /// an estimate where only another server knows. Who only generates refuses.
+    async fn count_tokens(
+        &self,
+        request: GenerateRequest,
+        context: RequestContext,
+    ) -> Result<u32, Error> {
+        let _ = (request, context);
+        let message = "tokens cannot be counted here; the `usage` of an answer has them";
+        Err(Error::new(ErrorCode::InvalidRequest, message))
+    }
 }
 
 /// Events of one generation: `Started`, `Delta`s, `Finished`; or an error, which ends it.

@@ -10,7 +10,9 @@
 //! - [`error`]: [`ErrorCode`], the table code → gRPC → HTTP → retryable, and the ports' [`Error`]
 //! - [`id`]: newtypes for names that must not be mixed up
 //! - [`grpc`]: each port over tonic, as a client that implements it and a server that serves it
-//! - [`pb`]: code generated from `proto/`; only [`grpc`] and the conversions touch it
+//! - [`fuzz`]: where bytes are first read, for fuzzers
+//! - [`pb`]: code generated from `proto/`; only [`grpc`] and the conversions touch it, and the gateway
+//!   the public messages
 
 pub mod administration;
 pub mod catalog;
@@ -18,6 +20,7 @@ mod convert;
 pub mod engines;
 pub mod error;
 pub mod feedback;
+pub mod fuzz;
 pub mod grpc;
 pub mod id;
 pub mod identity;

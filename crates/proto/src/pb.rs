@@ -33,3 +33,7 @@ pub mod worker {
     }
     pub use v1::*;
 }
+
+/// The public messages and what they are made of, as an encoded `FileDescriptorSet`, for
+/// reflection.
+pub const PUBLIC_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/public.bin"));

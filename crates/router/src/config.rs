@@ -77,6 +77,45 @@ impl Config {
     /// # Errors
     /// What is wrong and what would be right.
     pub fn validate(&self) -> Result<(), String> {
+        for (name, limit) in [
+            ("lease", self.lease),
+            ("first_token_timeout", self.first_token_timeout),
+            ("token_timeout", self.token_timeout),
+        ] {
+            if limit.is_zero() {
+                return Err(format!(
+                    "`router.{name}` is 0, so no worker could ever serve; it is some seconds"
+                ));
+            }
+        }
         self.breaker.validate()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Workers would announce themselves without a pause, or never be waited for.
+    #[test]
+    fn times_of_nothing_are_refused() {
+        Config::default().validate().unwrap();
+        let spoiled: [(fn(&mut Config), &str); 3] = [
+            (|it| it.lease = Duration::ZERO, "router.lease"),
+            (
+                |it| it.first_token_timeout = Duration::ZERO,
+                "router.first_token_timeout",
+            ),
+            (
+                |it| it.token_timeout = Duration::ZERO,
+                "router.token_timeout",
+            ),
+        ];
+        for (spoil, name) in spoiled {
+            let mut config = Config::default();
+            spoil(&mut config);
+            let problem = config.validate().unwrap_err();
+            assert!(problem.contains(name), "{problem}");
+        }
     }
 }

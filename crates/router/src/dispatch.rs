@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use fathom_proto::Error as PublicError;
 use fathom_proto::inference::{
-    EmbedRequest, Embeddings, GenerateRequest, Prompt, RequestContext, TokenStream,
+    EmbedRequest, Embeddings, GenerateRequest, Inference, Prompt, RequestContext, TokenStream,
 };
 use futures::stream;
 use tokio::time::Instant;
@@ -103,7 +103,11 @@ impl Dispatch {
         let target = self.targets.get(&choice.target);
         request.model = choice.target.clone();
         let mut observation = Observation::new(&self.models, choice);
-        let embedded = self.embedded(request, context, target).await;
+        let embed = |worker: Arc<dyn Inference>, context| {
+            let request = request.clone();
+            async move { worker.embed(request, context).await }
+        };
+        let embedded = self.asked(target, context, embed).await;
         match &embedded {
             Ok(_) => observation.finished(),
             Err(error) => observation.failed(error),
@@ -111,22 +115,43 @@ impl Dispatch {
         embedded
     }
 
-    async fn embedded(
+    /// Counts the tokens of a prompt; tries again in the same way. It says nothing of how good a
+    /// version is, so that nobody observes it.
+    pub async fn count_tokens(
         self: &Arc<Self>,
-        request: EmbedRequest,
+        mut request: GenerateRequest,
         context: RequestContext,
+    ) -> Result<u32, PublicError> {
+        let sampling = Some(&request.sampling);
+        let choice = self.models.choose(&request.model, sampling, &context)?;
+        let target = self.targets.get(&choice.target);
+        request.model = choice.target.clone();
+        let count = |worker: Arc<dyn Inference>, context| {
+            let request = request.clone();
+            async move { worker.count_tokens(request, context).await }
+        };
+        self.asked(target, context, count).await
+    }
+
+    /// Asks one worker after the other for what comes whole.
+    async fn asked<T, F>(
+        self: &Arc<Self>,
         target: Arc<Target>,
-    ) -> Result<Embeddings, PublicError> {
+        context: RequestContext,
+        ask: impl Fn(Arc<dyn Inference>, RequestContext) -> F,
+    ) -> Result<T, PublicError>
+    where
+        F: Future<Output = Result<T, PublicError>>,
+    {
         self.admit(&target, &context)?;
         let mut attempts = Attempts::new(self, target.clone(), &context, Prefixes::new());
         loop {
             let place = attempts.place().await?;
-            let worker = place.worker();
-            let error = match worker.embed(request.clone(), context.clone()).await {
-                Ok(embeddings) => {
+            let error = match ask(place.worker(), context.clone()).await {
+                Ok(answer) => {
                     place.settle(Outcome::Finished);
                     target.line.freed();
-                    return Ok(embeddings);
+                    return Ok(answer);
                 }
                 Err(error) => error,
             };

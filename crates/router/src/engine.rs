@@ -9,6 +9,7 @@ use fathom_proto::engines::EngineLoad;
 use tokio::time::Instant;
 
 use crate::balance::Candidate;
+use crate::health::Health;
 
 /// Slots of an engine that does not say how many it has.
 const ASSUMED_SLOTS: u32 = 8;
@@ -34,6 +35,8 @@ const COLDEST: f64 = 0.1;
 /// One engine of a worker, under however many names.
 pub(crate) struct Engine {
     pub deployment: Arc<Deployment>,
+    /// Whether it may be asked.
+    pub health: Health,
     /// Streams that it runs for this router.
     streams: AtomicUsize,
     state: Mutex<State>,
@@ -48,10 +51,19 @@ struct State {
     refused_at: Option<Instant>,
 }
 
+impl State {
+    fn rests(&self, now: Instant) -> bool {
+        let since = |refused: Instant| now.saturating_duration_since(refused);
+        self.refused_at
+            .is_some_and(|refused| since(refused) < REFUSAL_REST)
+    }
+}
+
 impl Engine {
-    pub fn new(deployment: Deployment, now: Instant) -> Arc<Self> {
+    pub fn new(deployment: Deployment, health: Health, now: Instant) -> Arc<Self> {
         Arc::new(Self {
             deployment: Arc::new(deployment),
+            health,
             streams: AtomicUsize::new(0),
             state: Mutex::new(State {
                 slots: 0,
@@ -93,9 +105,12 @@ impl Engine {
     /// Whether a slot is known to be free, of however new a worker.
     pub fn has_room(&self, now: Instant) -> bool {
         let state = self.state();
-        let rests = |refused: Instant| now.saturating_duration_since(refused) < REFUSAL_REST;
-        self.streams() + state.foreign < state.slots as usize
-            && !state.refused_at.is_some_and(rests)
+        self.streams() + state.foreign < state.slots as usize && !state.rests(now)
+    }
+
+    /// Whether it has just refused a request.
+    pub fn rests(&self, now: Instant) -> bool {
+        self.state().rests(now)
     }
 
     /// As a policy sees it, given how much of its share a worker gets that came or was back at
@@ -205,6 +220,7 @@ impl Fading {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::BreakerConfig;
 
     const SLOW_START: Duration = Duration::from_secs(10);
 
@@ -214,7 +230,8 @@ mod tests {
             weights: "words".into(),
             context_length: 10,
         };
-        let engine = Engine::new(deployment, now);
+        let health = Health::new("worker".into(), BreakerConfig::default());
+        let engine = Engine::new(deployment, health, now);
         engine.announce(said(slots, 0, 0));
         engine
     }

@@ -21,7 +21,7 @@
 //!   - `balance` ([`BalanceConfig`]): the policies of that choice
 //!   - `affinity`: beginnings of prompts, and which workers have seen them
 //!   - `connection`: one worker; `engine`: what one of its engines has to do
-//!   - `breaker` ([`BreakerConfig`]): whether a worker that failed may be asked
+//!   - `health`, `breaker` ([`BreakerConfig`]): whether an engine that failed may be asked
 //! - [`experiments`]: what is tried out on a part of the requests
 //!   - `definition`, `parameters`: what an experiment is
 //!   - `assignment`: which arm a request is in
@@ -59,6 +59,7 @@ mod engine;
 mod error;
 pub mod experiments;
 mod guard;
+mod health;
 pub mod metrics;
 mod models;
 mod outcome;

@@ -47,8 +47,10 @@ impl Outcome {
                 | ErrorCode::NotFound
                 | ErrorCode::Conflict
                 | ErrorCode::MethodNotAllowed
+                | ErrorCode::RequestTimeout
                 | ErrorCode::PayloadTooLarge
                 | ErrorCode::UnsupportedMediaType
+                | ErrorCode::WebSocketStreamLimit
                 | ErrorCode::Cancelled => Verdict::Nothing,
             },
         }

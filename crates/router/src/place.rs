@@ -80,8 +80,9 @@ impl Place {
     /// The first token came so long after the attempt began.
     pub fn first_token(&self, after: Duration) {
         let now = Instant::now();
-        self.load.engine().first_token(after, now);
-        self.connection.first_token(self.pass, now);
+        let engine = self.load.engine();
+        engine.first_token(after, now);
+        engine.health.first_token(self.pass, now);
     }
 
     /// Frees the place; the worker is judged by how it went.
@@ -93,10 +94,11 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let now = Instant::now();
+        let engine = self.load.engine();
         if self.outcome.verdict() == Verdict::Refusal {
-            self.load.engine().refused(now);
+            engine.refused(now);
         }
-        self.connection.settle(self.pass, self.outcome, now);
+        engine.health.settle(self.pass, self.outcome, now);
         let model = self.model.to_string();
         let outcome = self.outcome.name();
         ::metrics::gauge!(metrics::IN_FLIGHT, "model" => model.clone()).decrement(1.0);

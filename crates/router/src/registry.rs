@@ -19,7 +19,6 @@ use fathom_proto::registry::{Announcement, Lease};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use crate::breaker::BreakerConfig;
 use crate::connection::{Connect, Connection};
 use crate::dispatch::RetryConfig;
 use crate::engine::Load;
@@ -38,7 +37,6 @@ pub(crate) struct Workers {
     /// What the table says, for those who look without its lock.
     pools: Arc<Pools>,
     balancer: Balancer,
-    breaker: BreakerConfig,
     /// A worker is new, or serves other models than before.
     added: Notify,
     connect: Connect,
@@ -54,10 +52,13 @@ impl Workers {
     pub fn new(config: &Config, connect: Connect) -> Self {
         let pools = Arc::new(Pools::default());
         Self {
-            table: Mutex::new(Table::new(pools.clone(), config.zone.clone())),
+            table: Mutex::new(Table::new(
+                pools.clone(),
+                config.zone.clone(),
+                config.breaker,
+            )),
             pools,
             balancer: Balancer::new(config.balance),
-            breaker: config.breaker,
             added: Notify::new(),
             connect,
             lease: config.lease,
@@ -235,7 +236,7 @@ impl Workers {
                 let appeared = (now >= self.started + self.lease).then_some(now);
                 let number = table.next_number();
                 let zone = announcement.zone.clone();
-                Connection::new(inference, id.clone(), zone, number, appeared, self.breaker)
+                Connection::new(inference, zone, number, appeared)
             }
         };
         tracing::info!(

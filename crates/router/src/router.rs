@@ -129,6 +129,14 @@ impl Inference for Router {
     ) -> Result<Embeddings, fathom_proto::Error> {
         self.dispatch.embed(request, context).await
     }
+
+    async fn count_tokens(
+        &self,
+        request: GenerateRequest,
+        context: RequestContext,
+    ) -> Result<u32, fathom_proto::Error> {
+        self.dispatch.count_tokens(request, context).await
+    }
 }
 
 #[tonic::async_trait]

@@ -47,6 +47,10 @@ pub(crate) trait Engine: Send + Sync {
         let EmbedRequest { model, .. } = request;
         Err(Error::NoEmbeddings { model })
     }
+
+    /// How many tokens the prompt has, with the functions that may be called; an estimate where
+    /// only another server knows.
+    async fn count_tokens(&self, request: GenerateRequest) -> Result<u32, Error>;
 }
 
 /// Most tokens that an answer to a prompt of `prompt_tokens` may have: what the request asks

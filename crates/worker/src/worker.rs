@@ -132,6 +132,19 @@ impl Inference for Worker {
         tokens.prompt(embeddings.prompt_tokens);
         Ok(embeddings)
     }
+
+    async fn count_tokens(
+        &self,
+        request: GenerateRequest,
+        context: RequestContext,
+    ) -> Result<u32, fathom_proto::Error> {
+        let held = self.hold(&request.model)?;
+        let end = end(self.shutdown.expired_token(), context.deadline);
+        tokio::select! {
+            counted = unpanicked(held.engine.count_tokens(request)) => Ok(counted?),
+            error = end => Err(error.into()),
+        }
+    }
 }
 
 #[tonic::async_trait]

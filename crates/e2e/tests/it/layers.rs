@@ -35,6 +35,15 @@ const ARROWS: &[(&str, &[&str])] = &[
         "fathom-gateway",
         &["fathom-api", "fathom-kit", "fathom-proto", "fathom-token"],
     ),
+    (
+        "fathom-fuzz",
+        &[
+            "fathom-api",
+            "fathom-gateway",
+            "fathom-proto",
+            "fathom-token",
+        ],
+    ),
 ];
 /// Crates that put the others together.
 const EDGES: &[&str] = &["fathom", "fathom-e2e"];

@@ -24,6 +24,19 @@ pub struct ChatMessage {
     pub tool_call_id: Option<String>,
 }
 
+/// How a chat is put to the model, beside what is said in it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ChatOptions {
+    /// Whether the model is to think first, for templates that can say so;
+    /// absent: as the template has it.
+    pub thinking: Option<bool>,
+    /// How much it is to think, in a word, for templates that take one.
+    pub reasoning_effort: Option<String>,
+    /// The last message is the beginning of the answer, which goes on after
+    /// its last character.
+    pub begun: bool,
+}
+
 /// A call of a function in a message.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ToolCall {

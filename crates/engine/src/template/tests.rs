@@ -7,7 +7,11 @@ const SMOLLM2: &str = "{% for message in messages %}{% if loop.first and message
 
 fn render(source: &str) -> Result<String> {
     let template = ChatTemplate::compile(source, "<s>".into(), "</s>".into())?;
-    Ok(template.render(&[ChatMessage::new("user", "Hi <b> & 'é'\\")], &[])?)
+    Ok(template.render(
+        &[ChatMessage::new("user", "Hi <b> & 'é'\\")],
+        &[],
+        &ChatOptions::default(),
+    )?)
 }
 
 #[test]
@@ -75,7 +79,7 @@ fn raised_message_is_told() -> Result {
         String::new(),
     )?;
     assert!(matches!(
-        template.render(&[], &[]),
+        template.render(&[], &[], &ChatOptions::default()),
         Err(PromptError::Refused { message }) if message == "roles must alternate"
     ));
     Ok(())
@@ -89,7 +93,10 @@ fn other_failures_tell_no_content() -> Result {
         String::new(),
     )?;
     let secret = ChatMessage::new("user", "secret");
-    let error = template.render(&[secret], &[]).err().ok_or("rendered")?;
+    let error = template
+        .render(&[secret], &[], &ChatOptions::default())
+        .err()
+        .ok_or("rendered")?;
     assert!(matches!(error, PromptError::Template { line: 2, .. }));
     assert!(!format!("{error} {error:?}").contains("secret"));
     Ok(())
@@ -108,10 +115,10 @@ fn tools_reach_the_template_in_the_order_of_their_schema() -> Result {
         parameters: Some(r#"{"type":"object","properties":{"z":{},"a":{}}}"#.into()),
     };
     assert_eq!(
-        template.render(&[], &[tool])?,
+        template.render(&[], &[tool], &ChatOptions::default())?,
         r#"{"type": "function", "function": {"name": "get", "description": "Gets <b>", "parameters": {"type": "object", "properties": {"z": {}, "a": {}}}}}<tool_call>"#
     );
-    assert_eq!(template.render(&[], &[])?, "");
+    assert_eq!(template.render(&[], &[], &ChatOptions::default())?, "");
     Ok(())
 }
 
@@ -134,7 +141,7 @@ fn arguments_are_an_object_where_they_parse() -> Result {
         ..ChatMessage::new("assistant", "")
     };
     assert_eq!(
-        template.render(&[message], &[])?,
+        template.render(&[message], &[], &ChatOptions::default())?,
         "7,call_1;,call_1;hmFalse"
     );
     Ok(())
@@ -150,8 +157,25 @@ fn a_template_without_tools_refuses_them() -> Result {
     let unknown = "{{ tools | tojson }}<function=name>";
     for source in [SMOLLM2, unknown] {
         let template = ChatTemplate::compile(source, String::new(), String::new())?;
-        let refused = template.render(&[], std::slice::from_ref(&tool));
+        let refused = template.render(&[], std::slice::from_ref(&tool), &ChatOptions::default());
         assert!(matches!(refused, Err(PromptError::NoTools)));
     }
+    Ok(())
+}
+
+#[test]
+fn what_a_caller_wants_of_thoughts_reaches_the_template() -> Result {
+    let source = "{{ enable_thinking is defined }} {{ enable_thinking }} {{ reasoning_effort }}";
+    let template = ChatTemplate::compile(source, String::new(), String::new())?;
+    assert_eq!(
+        template.render(&[], &[], &ChatOptions::default())?,
+        "False  "
+    );
+    let options = ChatOptions {
+        thinking: Some(false),
+        reasoning_effort: Some("high".into()),
+        ..ChatOptions::default()
+    };
+    assert_eq!(template.render(&[], &[], &options)?, "True False high");
     Ok(())
 }

@@ -77,7 +77,7 @@ async fn a_stop_string_is_found_across_the_cut() -> Result {
         })
     };
     let whole = assert_continues(make, &[4, 6, 7]).await?;
-    assert_eq!(whole.reason, FinishReason::Stop);
+    assert_eq!(whole.reason, FinishReason::StopString(0));
     Ok(())
 }
 

@@ -68,7 +68,7 @@ async fn a_stop_string_ends_the_text_before_it() -> Result {
         outcome.text,
         whole.text[..whole.text.find(&stop).unwrap_or_default()]
     );
-    assert_eq!(outcome.reason, FinishReason::Stop);
+    assert_eq!(outcome.reason, FinishReason::StopString(2));
     assert!(outcome.completion_tokens < 24);
     Ok(())
 }

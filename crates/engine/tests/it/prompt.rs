@@ -1,6 +1,6 @@
 //! Text and chats to tokens.
 
-use fathom_engine::{ChatMessage, PromptError, Token};
+use fathom_engine::{ChatMessage, ChatOptions, PromptError, Token};
 
 use crate::harness::{Result, chat, weights};
 
@@ -19,6 +19,23 @@ fn chat_gets_the_templates_system_prompt() -> Result {
     assert_eq!(controls(&tokens), expected);
     assert_eq!(tokens.first(), Some(&IM_START));
     assert_eq!(tokens.len(), 31);
+    Ok(())
+}
+
+#[test]
+fn an_answer_that_has_begun_stays_open() -> Result {
+    let weights = weights()?;
+    let mut messages = chat("Hello");
+    let mut expected = weights.render_chat(&messages, &[])?;
+    expected.extend(weights.tokenize("Dear <|im_end|> you")?);
+    messages.push(ChatMessage::new("assistant", "Dear <|im_end|> you"));
+    let options = ChatOptions {
+        begun: true,
+        ..ChatOptions::default()
+    };
+    assert_eq!(weights.render_chat_as(&messages, &[], &options)?, expected);
+    let closed = weights.render_chat(&messages, &[])?;
+    assert_eq!(controls(&closed).len(), controls(&expected).len() + 2);
     Ok(())
 }
 

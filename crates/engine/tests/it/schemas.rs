@@ -56,7 +56,7 @@ async fn ask(engine: &fathom_engine::Engine, number: usize, schema: Value) -> Re
     let generation = engine.submit(job)?;
     let outcome = finish(generation).await?;
     Ok(match outcome.reason {
-        FinishReason::Stop => Came::Finished(schema, outcome.text),
+        FinishReason::Stop | FinishReason::StopString(_) => Came::Finished(schema, outcome.text),
         FinishReason::Length => Came::CutShort,
     })
 }

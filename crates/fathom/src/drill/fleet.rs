@@ -252,6 +252,7 @@ fn nodes(binary: &Path, plan: &Plan, home: &Path) -> anyhow::Result<Vec<Node>> {
             &mut edge.router.listen,
             &mut edge.router.admin_listen,
             &mut edge.gateway.listen,
+            &mut edge.gateway.grpc_listen,
             &mut edge.gateway.admin_listen,
         ] {
             *listen = ports::free()?;

@@ -9,6 +9,7 @@ use fathom_kit::{database, server::Limits};
 use fathom_proto::grpc::{AdministrationServer, IdentityServer};
 use tonic::service::Routes;
 
+use super::database::wait_for_database;
 use crate::Config;
 use crate::ports::{Ports, Role};
 use crate::process::Process;
@@ -18,8 +19,8 @@ use crate::process::Process;
 /// # Errors
 /// Whatever keeps it from starting.
 pub async fn auth(config: &Config, process: &Process) -> anyhow::Result<Role> {
-    let ports = Ports::bind(&config.auth.listen, &config.auth.admin_listen)?;
-    let auth = open(&config.auth).await?;
+    let ports = Ports::bind(&config.auth.listen, &config.auth.admin_listen, process)?;
+    let auth = open(&config.auth, process).await?;
     if let Some(path) = &config.auth.demo_credentials {
         ensure_demo(&auth, path).await?;
     }
@@ -44,12 +45,12 @@ pub async fn attach(config: &fathom_auth::Config) -> anyhow::Result<Auth> {
         .context("identities cannot be opened")
 }
 
-/// The service over its database.
+/// The service over its database, which is waited for.
 ///
 /// # Errors
 /// No database, or a key ring that does not fit it.
-pub async fn open(config: &fathom_auth::Config) -> anyhow::Result<Auth> {
-    let pool = database::connect(&config.database).await?;
+pub async fn open(config: &fathom_auth::Config, process: &Process) -> anyhow::Result<Auth> {
+    let pool = wait_for_database(&config.database, process).await?;
     Auth::open(config.clone(), pool)
         .await
         .context("the auth service cannot start")

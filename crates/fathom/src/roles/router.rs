@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use fathom_kit::{database, server::Limits};
+use fathom_kit::server::Limits;
 use fathom_proto::grpc::{
     CatalogServer, FeedbackServer, InferenceServer, ModelsServer, RegistryServer,
 };
 use fathom_router::Router;
 use tonic::service::Routes;
 
+use super::database::wait_for_database;
 use crate::Config;
 use crate::ports::{Ports, Role};
 use crate::process::Process;
@@ -19,7 +20,7 @@ use crate::process::Process;
 /// # Errors
 /// Whatever keeps it from starting.
 pub async fn router(config: &Config, process: &Process) -> anyhow::Result<Role> {
-    let ports = Ports::bind(&config.router.listen, &config.router.admin_listen)?;
+    let ports = Ports::bind(&config.router.listen, &config.router.admin_listen, process)?;
     let router = open(&config.router, process).await?;
     let port = Arc::new(router);
     let routes = Routes::new(InferenceServer::new(port.clone()))
@@ -40,7 +41,7 @@ pub async fn open(config: &fathom_router::Config, process: &Process) -> anyhow::
         .database
         .as_deref()
         .context("`router.database` is not set")?;
-    let router = Router::new(database::connect(url).await?, config).await?;
+    let router = Router::new(wait_for_database(url, process).await?, config).await?;
     process
         .shutdown
         .spawn(router.clone().keep_current(process.shutdown.clone()));

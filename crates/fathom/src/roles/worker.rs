@@ -20,7 +20,7 @@ use crate::process::Process;
 /// # Errors
 /// Whatever keeps it from starting.
 pub async fn worker(config: &Config, process: &Process) -> anyhow::Result<(Role, Worker)> {
-    let ports = Ports::bind(&config.worker.listen, &config.worker.admin_listen)?;
+    let ports = Ports::bind(&config.worker.listen, &config.worker.admin_listen, process)?;
     let worker = Worker::start(&config.worker, &config.home, &process.shutdown).await?;
     let advertised = match &config.worker.advertise {
         Some(endpoint) => endpoint.clone(),

@@ -125,6 +125,8 @@ fn worker_arguments(
 ) -> anyhow::Result<Vec<String>> {
     let mut arguments = vec!["worker".to_owned(), "--supervised".to_owned()];
     arguments.extend(["--set".to_owned(), format!("shutdown_grace={GRACE}")]);
+    // Nobody balances between children.
+    arguments.extend(["--set".to_owned(), "shutdown_delay=0s".to_owned()]);
     let tables = [
         ("worker", toml::Table::try_from(worker)?),
         ("telemetry", toml::Table::try_from(&config.telemetry)?),

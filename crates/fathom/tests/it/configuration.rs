@@ -41,6 +41,14 @@ async fn a_configuration_error_is_exit_code_2_with_the_key_named() {
         ),
         ("gateway.listen=here", &["gateway.listen", "127.0.0.1:8080"]),
         ("shutdown_grace=soon", &["shutdown_grace"]),
+        (
+            "gateway.limits.idle_timeout=0s",
+            &["gateway.limits.idle_timeout", "longer"],
+        ),
+        (
+            r#"gateway.trusted_proxies=["10.0.0.0/33"]"#,
+            &["gateway.trusted_proxies", "10.0.0.0/33", "10.0.0.0/8"],
+        ),
         ("telemetry.log=a=b=c", &["telemetry.log"]),
         ("telemetry.format=xml", &["telemetry.format", "json"]),
         (

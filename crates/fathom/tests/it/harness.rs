@@ -94,9 +94,11 @@ impl Server {
     ) -> Self {
         let models = test_path("FATHOM_TEST_MODELS");
         let admin = home.path().join("admin.sock");
+        let grpc = home.path().join("grpc.sock");
         let mut all = vec!["up".to_owned()];
         for setting in [
             "gateway.listen=127.0.0.1:0".to_owned(),
+            format!("gateway.grpc_listen=unix:{}", grpc.display()),
             format!("gateway.admin_listen=unix:{}", admin.display()),
             format!("worker.model_dir={}", models.display()),
         ] {
@@ -153,6 +155,11 @@ impl Server {
 
     pub fn demo_file(&self) -> PathBuf {
         self.home.path().join("demo.env")
+    }
+
+    /// Where it takes calls of gRPC, as clients name it.
+    pub fn grpc(&self) -> String {
+        format!("unix:{}", self.home.path().join("grpc.sock").display())
     }
 
     pub fn base_url(&self) -> String {

@@ -45,6 +45,8 @@ pub fn fathom(home: &Path, arguments: &[impl AsRef<str>]) -> Command {
     }
     command.args(arguments.iter().map(AsRef::as_ref));
     command.env("FATHOM_HOME", home).stdin(Stdio::null());
+    // The one address that hardly any test asks for; its default is one for all of them.
+    command.env("FATHOM__GATEWAY__GRPC_LISTEN", "127.0.0.1:0");
     command
 }
 

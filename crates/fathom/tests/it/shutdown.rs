@@ -76,6 +76,24 @@ async fn an_idle_websocket_is_told_that_the_server_goes_away() {
     assert_eq!(server.ended(SOON).await.code(), Some(0));
 }
 
+/// DRAIN-1: for a while whoever has not noticed is served; a second signal ends that at once.
+#[tokio::test]
+async fn a_server_that_is_told_to_stop_serves_on_until_balancers_have_noticed() {
+    let arguments = ["--set", &sim("tokens=8"), "--set", "shutdown_delay=60s"];
+    let mut server = Server::ready(&home(), &arguments).await;
+    server.terminate();
+    eventually("it wants no traffic", SOON, async || {
+        let (status, _) = server.admin("admin.sock", "/readyz").await?;
+        (status == 503).then_some(())
+    })
+    .await;
+    let answer = server.client().chat(&chat("Go", 8)).await.unwrap();
+    assert_eq!(answer.usage.completion_tokens, 8);
+    assert!(!server.has_ended());
+    server.terminate();
+    assert_eq!(server.ended(SOON).await.code(), Some(1));
+}
+
 /// DRAIN-2.
 #[tokio::test]
 async fn a_stream_that_outlives_the_grace_period_is_told() {

@@ -21,6 +21,11 @@ pub fn of_chat(
     }
 }
 
+/// Those of what an answer says, on their own.
+pub fn of_text(text: Vec<inference::TokenLogprob>) -> Vec<TokenLogprob> {
+    text.into_iter().map(chat_token).collect()
+}
+
 fn chat_token(token: inference::TokenLogprob) -> TokenLogprob {
     let top = token.top.into_iter().map(|other| TopLogprob {
         token: lossy(&other.token),

@@ -35,6 +35,7 @@ pub struct WholeChoice {
 impl Generation {
     /// Waits for all of it.
     pub async fn whole(mut self) -> Result<Whole, Error> {
+        let _waiting = self.record.asks();
         let mut choices: Vec<_> = (0..self.choices()).map(|_| WholeChoice::begin()).collect();
         while let Some(output) = self.next().await {
             match output? {

@@ -97,6 +97,12 @@ impl Credential {
         self.token.is_some()
     }
 
+    /// When what it was presented for at `now` ends with it. The leeway is for tokens that arrive.
+    pub fn ends_at(&self, now: i64) -> i64 {
+        let ends = self.principal.expires_at.unwrap_or(i64::MAX);
+        if now < ends { ends } else { self.over_at }
+    }
+
     /// Whether it may be used without asking, at `now` in seconds since the epoch.
     pub fn holds(&self, keys: &Keys, revoked: &Revoked, now: i64) -> bool {
         !self.subject.is_stale() && self.is_in_force(keys, revoked, now)

@@ -36,6 +36,9 @@ pub enum Refusal {
     /// An access token whose client belongs to another tenant.
     #[error("token of another tenant")]
     Tenant,
+    /// It ended while its caller was connected.
+    #[error("over while connected")]
+    Expired,
     /// An access token that outlived its key, its client or what this may do.
     #[error("token without a client, a key or a scope by now")]
     Ended,

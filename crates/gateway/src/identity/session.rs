@@ -10,11 +10,13 @@ use secrecy::SecretString;
 use tokio::time::{Instant, sleep};
 
 use super::credential::Credential;
-use super::{Error, Identities};
+use super::{Error, Identities, Refusal, now};
 use crate::error::{lacks_scope, model_not_found};
 
 /// How long to wait before auth is asked again about an open stream.
 const RETRY: Duration = Duration::from_millis(500);
+/// How often the clock is looked at, which may be set.
+const CLOCK: Duration = Duration::from_secs(30);
 
 /// An authenticated caller; an extension of every request behind a policy that demands one.
 /// Clones share everything.
@@ -67,10 +69,23 @@ impl Session {
     /// reason. Something that changes for its identity makes it ask again who it is; an auth
     /// service that does not answer then is asked until the grace is over. The end of a
     /// credential's lifetime is no change: what was begun in time may be finished.
-    pub async fn ended(mut self, scope: Scope, model: Option<ModelId>) -> proto::Error {
+    pub async fn ended(self, scope: Scope, model: Option<ModelId>) -> proto::Error {
+        self.until(scope, model, false).await
+    }
+
+    /// Completes when the caller may not stay connected, with the reason: as [`Self::ended`], and
+    /// also when the credential's lifetime is over.
+    pub async fn over(self, scope: Scope) -> proto::Error {
+        self.until(scope, None, true).await
+    }
+
+    async fn until(mut self, scope: Scope, model: Option<ModelId>, expires: bool) -> proto::Error {
         let mut unanswered_since = None;
         loop {
-            self.credential.subject.changed().await;
+            tokio::select! {
+                () = self.credential.subject.changed() => {}
+                () = self.expired(), if expires => return Error::Refused(Refusal::Expired).into(),
+            }
             let bearer = self.bearer.as_ref().clone();
             match self.identities.authenticate(bearer).await {
                 Ok(session) => {
@@ -90,6 +105,14 @@ impl Session {
                     sleep(RETRY).await;
                 }
             }
+        }
+    }
+
+    /// Completes when the credential's lifetime is over.
+    async fn expired(&self) {
+        let ends_at = self.credential.ends_at(now());
+        while let Ok(left @ 1..) = u64::try_from(ends_at.saturating_sub(now())) {
+            sleep(Duration::from_secs(left).min(CLOCK)).await;
         }
     }
 }

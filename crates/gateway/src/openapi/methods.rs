@@ -77,6 +77,16 @@ impl Methods {
         self.last(Operation::answers_events::<T>)
     }
 
+    /// It answers 200 with this message of Protocol Buffers too.
+    pub fn answers_message(self, name: &'static str) -> Self {
+        self.last(|operation| operation.answers_message(name))
+    }
+
+    /// It answers 200 with a stream of these messages too.
+    pub fn streams_messages(self, name: &'static str) -> Self {
+        self.last(|operation| operation.streams_messages(name))
+    }
+
     /// It answers 200 with what has no type here.
     pub fn answers_media(self, media: &'static str) -> Self {
         self.last(|operation| operation.answers_media(media))

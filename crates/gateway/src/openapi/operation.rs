@@ -1,27 +1,55 @@
 //! What is known of one handler.
 
-use std::collections::BTreeSet;
-
 use fathom_proto::ErrorCode;
 use http::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::schemas::Schemas;
-use crate::routes::ADMIN_PREFIX;
+use crate::dialect::Dialect;
+use crate::protobuf::{DELIMITED, PROTOBUF};
+use crate::routes::{ADMIN_PREFIX, anthropic};
 
 /// Makes the schema of a type.
 pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// Beta or not, errors are the same.
+const DEEPSEEK: Dialect = Dialect::DeepSeek { beta: false };
 
 /// The form of an error's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ErrorForm {
     /// The one with four keys.
     Common,
+    /// The same, in DeepSeek's words and with its statuses.
+    DeepSeek,
+    /// That of Anthropic.
+    Anthropic,
     /// Problem details (RFC 9457).
     Problem,
     /// That of RFC 6749, section 5.2.
     OAuth,
+}
+
+impl ErrorForm {
+    /// The statuses that an error has in this form: a body that cannot be read and one that asks
+    /// for something wrong are told apart by some.
+    pub fn statuses(self, code: ErrorCode) -> [u16; 2] {
+        match self {
+            Self::DeepSeek => [true, false].map(|malformed| DEEPSEEK.status(code, malformed)),
+            Self::Anthropic => [anthropic::status(code); 2],
+            Self::Common | Self::Problem | Self::OAuth => [code.row().http; 2],
+        }
+    }
+
+    /// What programs tell errors apart by.
+    pub fn word(self, code: ErrorCode) -> &'static str {
+        match self {
+            Self::DeepSeek => DEEPSEEK.word(code),
+            Self::Anthropic => anthropic::kind(code),
+            Self::Common | Self::Problem | Self::OAuth => code.row().name,
+        }
+    }
 }
 
 /// A handler, as clients see it.
@@ -34,6 +62,8 @@ pub struct Operation {
     pub query: Vec<SchemaOf>,
     /// Media types of the body, with what is in it.
     pub body: Vec<(&'static str, SchemaOf)>,
+    /// The message of Protocol Buffers that the body may be instead.
+    pub message: Option<&'static str>,
     /// Answers of a request that does not fail.
     pub answers: Vec<Answer>,
     /// In what ways it can fail, besides those of its policy.
@@ -62,6 +92,8 @@ pub enum Content {
     Json(SchemaOf),
     /// Server-sent events, each with JSON of a type.
     Events(SchemaOf),
+    /// A message of Protocol Buffers, by its name.
+    Message(&'static str),
     /// An object or a text that is not described any further.
     Other,
 }
@@ -74,6 +106,7 @@ impl Operation {
             summary,
             query: Vec::new(),
             body: Vec::new(),
+            message: None,
             answers: Vec::new(),
             // A bug in any handler is this answer.
             failures: vec![ErrorCode::Internal],
@@ -104,6 +137,16 @@ impl Operation {
             .push(("text/event-stream", Content::Events(schema)));
     }
 
+    /// It answers 200 with a message of Protocol Buffers.
+    pub fn answers_message(&mut self, name: &'static str) {
+        self.ok().content.push((PROTOBUF, Content::Message(name)));
+    }
+
+    /// It answers 200 with messages of Protocol Buffers as they come.
+    pub fn streams_messages(&mut self, name: &'static str) {
+        self.ok().content.push((DELIMITED, Content::Message(name)));
+    }
+
     /// It answers 200 with what has no type here.
     pub fn answers_media(&mut self, media: &'static str) {
         self.ok().content.push((media, Content::Other));
@@ -113,14 +156,13 @@ impl Operation {
     pub fn form_at(&self, path: &str) -> ErrorForm {
         if path.starts_with(ADMIN_PREFIX) {
             ErrorForm::Problem
-        } else {
+        } else if anthropic::is_ours(path) {
+            ErrorForm::Anthropic
+        } else if Dialect::of(path) == Dialect::OpenAi {
             self.form
+        } else {
+            ErrorForm::DeepSeek
         }
-    }
-
-    /// The statuses of its own failures.
-    pub fn statuses(&self) -> BTreeSet<u16> {
-        self.failures.iter().map(|code| code.row().http).collect()
     }
 
     fn ok(&mut self) -> &mut Answer {
@@ -158,6 +200,7 @@ impl Answer {
                     "schema": {"type": "string"},
                     "x-event-schema": schemas.written(*schema),
                 }),
+                Content::Message(name) => message(name),
                 Content::Other if media.ends_with("json") => {
                     json!({ "schema": {"type": "object"} })
                 }
@@ -171,6 +214,17 @@ impl Answer {
         }
         described
     }
+}
+
+/// A message in OpenAPI's words, which has none for what is in it.
+pub fn message(name: &str) -> Value {
+    json!({
+        "schema": {
+            "type": "string",
+            "format": "binary",
+            "description": format!("The message `fathom.inference.v1.{name}`."),
+        },
+    })
 }
 
 /// Headers in OpenAPI's words.

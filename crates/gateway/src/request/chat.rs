@@ -14,6 +14,7 @@ use crate::error::ApiError;
 /// The domain's form of a chat request.
 pub fn from_chat(mut request: ChatRequest, config: &Config) -> Result<FanOut, ApiError> {
     elsewhere::refuse_functions(&request.extra)?;
+    elsewhere::refuse_unanswerable(&request.extra)?;
     elsewhere::refuse(&mut request.extra, elsewhere::COMPLETIONS)?;
     let generate = GenerateRequest {
         model: model(request.model)?,

@@ -50,6 +50,23 @@ pub fn refuse_functions(extra: &Extra) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Refuses what asks for something beside text, for which no answer of ours has a place.
+pub fn refuse_unanswerable(extra: &Extra) -> Result<(), ApiError> {
+    for name in ["audio", "modalities", "moderation"] {
+        let is_text = |kinds: &Vec<Value>| kinds.iter().all(|kind| kind == "text");
+        let says_nothing = |value: &Value| {
+            value.is_null() || name == "modalities" && value.as_array().is_some_and(is_text)
+        };
+        if extra.get(name).is_some_and(|value| !says_nothing(value)) {
+            return Err(ApiError::invalid(
+                name,
+                format!("`{name}` is not supported by this server: its answers are text"),
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn asks_for_nothing(name: &str, value: &Value) -> bool {
     value.is_null()
         || match name {

@@ -1,5 +1,7 @@
 //! One public request as several generations.
 
+use std::time::Duration;
+
 use fathom_api::bounds::{CHOICES as MAX_CHOICES, GENERATIONS as MAX_GENERATIONS};
 use fathom_proto::id::{ModelId, UserId};
 use fathom_proto::inference::{GenerateRequest, Prompt};
@@ -16,6 +18,8 @@ pub struct FanOut {
     pub per_prompt: usize,
     /// Who asks, if the caller says so.
     pub user: Option<UserId>,
+    /// How long the caller waits, if it says so.
+    pub timeout: Option<Duration>,
 }
 
 impl FanOut {
@@ -61,6 +65,7 @@ impl FanOut {
             requests,
             per_prompt,
             user,
+            timeout: None,
         })
     }
 }

@@ -15,9 +15,16 @@ pub fn check(format: Option<ResponseFormat>) -> Result<Format, ApiError> {
         Some(ResponseFormat::JsonSchema { json_schema }) => {
             let JsonSchema {
                 name,
-                schema,
+                description,
+                mut schema,
                 strict,
             } = json_schema;
+            // The same is said within a schema, which goes wherever the schema does.
+            if let (Some(description), Some(Value::Object(schema))) = (description, &mut schema) {
+                schema
+                    .entry("description")
+                    .or_insert_with(|| description.into());
+            }
             let schema = match schema {
                 // The schema that allows everything.
                 None => Json("{}".to_owned()),

@@ -15,6 +15,16 @@ pub fn conversation(messages: Vec<Message>) -> Result<Prompt, ApiError> {
             "`messages` is empty; send at least one",
         ));
     }
+    let last = messages.len() - 1;
+    let misplaced = |(i, message): (usize, &Message)| {
+        message.prefix == Some(true) && (i != last || message.role != "assistant")
+    };
+    if let Some(i) = messages.iter().enumerate().position(misplaced) {
+        return Err(ApiError::invalid(
+            format!("messages[{i}].prefix"),
+            "only the last message can be a `prefix`, and only one of the `assistant`",
+        ));
+    }
     let turns = messages
         .into_iter()
         .enumerate()
@@ -64,6 +74,7 @@ fn turn(index: usize, message: Message) -> Result<ChatMessage, ApiError> {
             .map(|(i, call)| tool_call(index, i, call))
             .collect::<Result<_, _>>()?,
         tool_call_id: message.tool_call_id,
+        prefix: message.prefix.unwrap_or(false),
         parts,
         extra: extra(&message.extra),
     })

@@ -55,7 +55,8 @@ impl Fields {
     }
 }
 
-fn in_range(
+/// A number within its bounds.
+pub fn in_range(
     name: &str,
     value: Option<f32>,
     (low, high): (f32, f32),
@@ -95,14 +96,18 @@ fn logit_bias(biases: ApiLogitBias) -> Result<Vec<LogitBias>, ApiError> {
 
 /// The texts that end the generation.
 pub fn stops(stop: Option<OneOrMany>) -> Result<Vec<String>, ApiError> {
-    let stops = stop.map(OneOrMany::into_vec).unwrap_or_default();
+    stop_texts("stop", stop.map(OneOrMany::into_vec).unwrap_or_default())
+}
+
+/// The same, of a dialect that has another `name` for them.
+pub fn stop_texts(name: &str, stops: Vec<String>) -> Result<Vec<String>, ApiError> {
     if stops.len() > bounds::STOPS {
         let message = format!(
-            "`stop` holds {} texts; at most {} are allowed",
+            "`{name}` holds {} texts; at most {} are allowed",
             stops.len(),
             bounds::STOPS
         );
-        return Err(ApiError::invalid("stop", message));
+        return Err(ApiError::invalid(name, message));
     }
     match stops
         .iter()
@@ -110,11 +115,11 @@ pub fn stops(stop: Option<OneOrMany>) -> Result<Vec<String>, ApiError> {
     {
         Some(stop) => {
             let message = format!(
-                "a `stop` text has {} bytes; 1 to {} are allowed",
+                "a `{name}` text has {} bytes; 1 to {} are allowed",
                 stop.len(),
                 bounds::STOP_BYTES
             );
-            Err(ApiError::invalid("stop", message))
+            Err(ApiError::invalid(name, message))
         }
         None => Ok(stops),
     }

@@ -12,6 +12,7 @@ use crate::error::ApiError;
 /// The domain's form of a request on the WebSocket.
 pub fn from_stream(mut request: StreamRequest, config: &Config) -> Result<FanOut, ApiError> {
     elsewhere::refuse_functions(&request.extra)?;
+    elsewhere::refuse_unanswerable(&request.extra)?;
     // A socket carries the text of one answer.
     elsewhere::refuse(&mut request.extra, elsewhere::MORE_THAN_TEXT)?;
     elsewhere::refuse(&mut request.extra, elsewhere::COMPLETIONS)?;

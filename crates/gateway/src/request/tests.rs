@@ -1,4 +1,5 @@
 mod bounds;
+mod fields;
 
 use fathom_api::completions::CompletionRequest;
 use fathom_proto::inference::{

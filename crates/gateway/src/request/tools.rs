@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use fathom_api::bounds::FUNCTIONS as MAX_FUNCTIONS;
-use fathom_api::tools::{Tool, ToolChoice as ApiToolChoice};
+use fathom_api::tools::{FunctionDefinition, Tool, ToolChoice as ApiToolChoice};
 use fathom_proto::inference::{Function, ToolChoice, Tools};
 
 use super::json;
@@ -12,6 +12,20 @@ use crate::error::ApiError;
 /// OpenAI's limit.
 const MAX_NAME_BYTES: usize = 64;
 
+/// Where a dialect has the parts of a tool, below the tool itself.
+pub struct At {
+    /// The function's name.
+    pub name: &'static str,
+    /// The schema of its arguments.
+    pub parameters: &'static str,
+}
+
+/// Where a chat has them.
+const CHAT: At = At {
+    name: "function.name",
+    parameters: "function.parameters",
+};
+
 /// The domain's form of `tools`, `tool_choice` and `parallel_tool_calls`.
 pub fn check(
     tools: Option<Vec<Tool>>,
@@ -19,6 +33,19 @@ pub fn check(
     parallel: Option<bool>,
 ) -> Result<Option<Tools>, ApiError> {
     let tools = tools.unwrap_or_default();
+    if let Some(i) = tools.iter().position(|tool| tool.kind != "function") {
+        return Err(ApiError::invalid(
+            format!("tools[{i}].type"),
+            "the type of a tool must be `function`",
+        ));
+    }
+    let tools = tools.into_iter().map(|tool| tool.function).collect();
+    let choice = choice.map(self::choice).transpose()?;
+    offered(functions(tools, &CHAT)?, choice, parallel)
+}
+
+/// The functions of a dialect, whose names differ.
+pub fn functions(tools: Vec<FunctionDefinition>, at: &At) -> Result<Vec<Function>, ApiError> {
     if tools.len() > MAX_FUNCTIONS {
         let message = format!(
             "`tools` holds {} functions; at most {MAX_FUNCTIONS} are allowed",
@@ -28,18 +55,24 @@ pub fn check(
     }
     let tools = tools.into_iter().enumerate();
     let functions = tools
-        .map(|(index, tool)| function(index, tool))
+        .map(|(index, tool)| function(index, tool, at))
         .collect::<Result<Vec<_>, _>>()?;
     let mut names = HashSet::new();
     if let Some(i) = functions.iter().position(|it| !names.insert(&it.name)) {
         return Err(ApiError::invalid(
-            format!("tools[{i}].function.name"),
+            format!("tools[{i}].{}", at.name),
             "an earlier function has this name already",
         ));
     }
-    let choice = choice
-        .map(|choice| self::choice(choice, &names))
-        .transpose()?;
+    Ok(functions)
+}
+
+/// What the model may call, and whether it must.
+pub fn offered(
+    functions: Vec<Function>,
+    choice: Option<ToolChoice>,
+    parallel: Option<bool>,
+) -> Result<Option<Tools>, ApiError> {
     match choice {
         // What asks for nothing passes.
         None | Some(ToolChoice::None) if functions.is_empty() => Ok(None),
@@ -47,6 +80,12 @@ pub fn check(
             "tool_choice",
             "`tool_choice` without `tools`; list the functions in `tools`",
         )),
+        Some(ToolChoice::Named(name)) if !functions.iter().any(|it| it.name == name) => {
+            Err(ApiError::invalid(
+                "tool_choice",
+                "`tool_choice` names a function that `tools` does not list",
+            ))
+        }
         choice => Ok(Some(Tools {
             functions,
             choice: choice.unwrap_or(ToolChoice::Auto),
@@ -55,37 +94,26 @@ pub fn check(
     }
 }
 
-fn function(index: usize, tool: Tool) -> Result<Function, ApiError> {
+fn function(index: usize, tool: FunctionDefinition, at: &At) -> Result<Function, ApiError> {
     let field = |name: &str| format!("tools[{index}].{name}");
-    if tool.kind != "function" {
-        return Err(ApiError::invalid(
-            field("type"),
-            "the type of a tool must be `function`",
-        ));
-    }
-    let function = tool.function;
-    if !is_name(&function.name) {
+    if !is_name(&tool.name) {
         let message = format!(
             "the name of a function is 1 to {MAX_NAME_BYTES} of the characters a-z, A-Z, 0-9, `_` \
              and `-`"
         );
-        return Err(ApiError::invalid(field("function.name"), message));
+        return Err(ApiError::invalid(field(at.name), message));
     }
-    if function
-        .parameters
-        .as_ref()
-        .is_some_and(|it| !it.is_object())
-    {
+    if tool.parameters.as_ref().is_some_and(|it| !it.is_object()) {
         return Err(ApiError::invalid(
-            field("function.parameters"),
+            field(at.parameters),
             "the parameters of a function are a JSON Schema, which is an object",
         ));
     }
     Ok(Function {
-        name: function.name,
-        description: function.description,
-        parameters: function.parameters.as_ref().map(json),
-        strict: function.strict,
+        name: tool.name,
+        description: tool.description,
+        parameters: tool.parameters.as_ref().map(json),
+        strict: tool.strict,
     })
 }
 
@@ -94,7 +122,7 @@ fn is_name(name: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(allowed)
 }
 
-fn choice(choice: ApiToolChoice, names: &HashSet<&String>) -> Result<ToolChoice, ApiError> {
+fn choice(choice: ApiToolChoice) -> Result<ToolChoice, ApiError> {
     let invalid = |message| Err(ApiError::invalid("tool_choice", message));
     match choice {
         ApiToolChoice::Mode(mode) => match mode.as_str() {
@@ -108,9 +136,6 @@ fn choice(choice: ApiToolChoice, names: &HashSet<&String>) -> Result<ToolChoice,
         },
         ApiToolChoice::Function { kind, .. } if kind != "function" => {
             invalid("the type of `tool_choice` must be `function`")
-        }
-        ApiToolChoice::Function { function, .. } if !names.contains(&function.name) => {
-            invalid("`tool_choice` names a function that `tools` does not list")
         }
         ApiToolChoice::Function { function, .. } => Ok(ToolChoice::Named(function.name)),
     }

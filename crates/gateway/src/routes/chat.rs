@@ -6,12 +6,15 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, extract::State};
 use fathom_api::chat::{AssistantMessage, ChatChoice, ChatCompletion, ChatRequest};
 
-use self::events::ChatEvents;
+pub(super) use self::events::ChatEvents;
 use crate::answer::{self, choice_index, logprobs};
+use crate::dialect::Dialect;
 use crate::error::ApiError;
+use crate::event_stream::to_json;
 use crate::generation::{Generation, WholeChoice};
 use crate::identity::Session;
-use crate::json::Json;
+use crate::keep_alive::KeepAlive;
+use crate::protobuf::{self, Asked, Format};
 use crate::record::Record;
 use crate::{Gateway, event_stream, request};
 
@@ -20,18 +23,42 @@ pub async fn create(
     State(gateway): State<Gateway>,
     Extension(session): Extension<Session>,
     Extension(record): Extension<Record>,
-    Json(request): Json<ChatRequest>,
+    Extension(dialect): Extension<Dialect>,
+    Asked {
+        mut request,
+        answer,
+    }: Asked<ChatRequest>,
 ) -> Result<Response, ApiError> {
-    let stream = request.stream.unwrap_or(false);
-    let include_usage = request.stream_options.unwrap_or_default().include_usage;
+    request::check_chat(dialect, &mut request)?;
+    let stream = request::stream_options(request.stream, request.stream_options)?;
     let logprobs = request.logprobs.unwrap_or(false);
     let asked = request::from_chat(request, &gateway.config)?;
-    let generation = Generation::start(&gateway, &session, &record, asked).await?;
-    let id = format!("chatcmpl-{}", generation.request_id());
-    if stream {
-        let events = ChatEvents { id, include_usage };
-        return Ok(event_stream::response(generation, events, include_usage));
+    if answer == Format::Protobuf {
+        let generation = Generation::start(&gateway, &session, &record, asked).await?;
+        let id = format!("chatcmpl-{}", record.id());
+        return protobuf::respond(generation, id, stream.is_some()).await;
     }
+    let events = stream.map(|options| ChatEvents::new(record.id(), options, dialect));
+    let alive = match &events {
+        Some(events) => KeepAlive::events(&gateway.config, events.clone(), &record),
+        None => KeepAlive::whole(
+            &gateway.config,
+            move |error| to_json(&dialect.body(error)),
+            &record,
+        ),
+    };
+    let work = async move {
+        let generation = Generation::start(&gateway, &session, &record, asked).await?;
+        match events {
+            Some(events) => Ok(event_stream::response(generation, events)),
+            None => whole(generation, logprobs).await,
+        }
+    };
+    alive.answer(work).await
+}
+
+async fn whole(generation: Generation, logprobs: bool) -> Result<Response, ApiError> {
+    let id = format!("chatcmpl-{}", generation.request_id());
     let model = generation.model.clone();
     let fingerprint = generation.fingerprint.clone();
     let created = generation.created;

@@ -6,12 +6,15 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, extract::State};
 use fathom_api::completions::{Choice, Completion, CompletionRequest};
 
-use self::events::CompletionEvents;
+pub(super) use self::events::CompletionEvents;
 use crate::answer::{self, choice_index, logprobs};
+use crate::dialect::Dialect;
 use crate::error::ApiError;
+use crate::event_stream::to_json;
 use crate::generation::{Generation, WholeChoice};
 use crate::identity::Session;
-use crate::json::Json;
+use crate::keep_alive::KeepAlive;
+use crate::protobuf::{self, Asked, Format};
 use crate::record::Record;
 use crate::{Gateway, event_stream, request};
 
@@ -20,18 +23,44 @@ pub async fn create(
     State(gateway): State<Gateway>,
     Extension(session): Extension<Session>,
     Extension(record): Extension<Record>,
-    Json(request): Json<CompletionRequest>,
+    Extension(dialect): Extension<Dialect>,
+    Asked {
+        mut request,
+        answer,
+    }: Asked<CompletionRequest>,
 ) -> Result<Response, ApiError> {
-    let stream = request.stream.unwrap_or(false);
-    let include_usage = request.stream_options.unwrap_or_default().include_usage;
+    request::check_completion(dialect, &mut request)?;
+    let stream = request::stream_options(request.stream, request.stream_options)?;
     let logprobs = request.logprobs.is_some();
     let asked = request::from_completion(request, &gateway.config)?;
-    let generation = Generation::start(&gateway, &session, &record, asked).await?;
-    let id = format!("cmpl-{}", generation.request_id());
-    if stream {
-        let events = CompletionEvents::new(id, include_usage, generation.choices());
-        return Ok(event_stream::response(generation, events, include_usage));
+    if answer == Format::Protobuf {
+        let generation = Generation::start(&gateway, &session, &record, asked).await?;
+        let id = format!("cmpl-{}", record.id());
+        return protobuf::respond(generation, id, stream.is_some()).await;
     }
+    let choices = asked.requests.len();
+    let events =
+        stream.map(|options| CompletionEvents::new(record.id(), choices, options, dialect));
+    let alive = match &events {
+        Some(events) => KeepAlive::events(&gateway.config, events.clone(), &record),
+        None => KeepAlive::whole(
+            &gateway.config,
+            move |error| to_json(&dialect.body(error)),
+            &record,
+        ),
+    };
+    let work = async move {
+        let generation = Generation::start(&gateway, &session, &record, asked).await?;
+        match events {
+            Some(events) => Ok(event_stream::response(generation, events)),
+            None => whole(generation, logprobs).await,
+        }
+    };
+    alive.answer(work).await
+}
+
+async fn whole(generation: Generation, logprobs: bool) -> Result<Response, ApiError> {
+    let id = format!("cmpl-{}", generation.request_id());
     let model = generation.model.clone();
     let fingerprint = generation.fingerprint.clone();
     let created = generation.created;
@@ -47,6 +76,7 @@ pub async fn create(
             .map(|(index, whole)| choice(index, whole, logprobs))
             .collect(),
         usage: Some(Some(answer::usage(whole.usage))),
+        obfuscation: None,
     };
     Ok(axum::Json(answer).into_response())
 }

@@ -5,47 +5,36 @@ use axum::{Extension, extract::State};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use fathom_api::embeddings::{Embedding, EmbeddingList, EmbeddingRequest, EmbeddingUsage, Vector};
-use fathom_proto::ErrorCode;
-use fathom_proto::inference::{Embeddings, Usage};
+use fathom_proto::inference::Embeddings;
 
 use crate::Gateway;
 use crate::answer::choice_index;
+use crate::embedding::{Embedded, embed};
 use crate::error::ApiError;
 use crate::identity::Session;
-use crate::json::Json;
-use crate::lifetime::Lifetime;
+use crate::protobuf::{self, Asked, Format};
 use crate::record::Record;
-use crate::request::{self, Encoding};
+use crate::request::Encoding;
 
 /// Turns texts into vectors.
 pub async fn create(
     State(gateway): State<Gateway>,
     Extension(session): Extension<Session>,
     Extension(record): Extension<Record>,
-    Json(request): Json<EmbeddingRequest>,
+    Asked { request, answer }: Asked<EmbeddingRequest>,
 ) -> Result<Response, ApiError> {
-    let user = request::user(&request.extra);
-    let (request, encoding) = request::from_embedding(request)?;
-    let model = request.model.clone();
-    let inputs = request.inputs.len();
-    let mut lifetime = Lifetime::begin(&gateway, &session, &model)?;
-    let context = lifetime.context(&session, &record, user);
-    let answer = gateway.inference.embed(request, context);
-    let Embeddings {
-        vectors,
-        prompt_tokens,
-    } = lifetime.run(answer).await?;
-    record.set_model(model.clone());
-    record.set_usage(Usage {
-        prompt_tokens,
-        ..Usage::default()
-    });
-    if vectors.len() != inputs {
-        return Err(ApiError::new(
-            ErrorCode::WorkerFailed,
-            "the worker did not answer with one vector for each text",
-        ));
+    let embedded = embed(&gateway, &session, &record, request, None).await?;
+    if answer == Format::Protobuf {
+        return Ok(protobuf::embeddings(embedded));
     }
+    let Embedded {
+        model,
+        embeddings: Embeddings {
+            vectors,
+            prompt_tokens,
+        },
+        encoding,
+    } = embedded;
     let data = vectors.into_iter().enumerate();
     let answer = EmbeddingList {
         object: "list".into(),

@@ -12,7 +12,7 @@ use crate::identity::Session;
 use crate::json::Json;
 
 /// What the ids of answers have before that of the request.
-const PREFIXES: [&str; 2] = ["chatcmpl-", "cmpl-"];
+const PREFIXES: [&str; 4] = ["chatcmpl-", "cmpl-", "msg_", "resp_"];
 
 /// Takes the score of a request that was part of an experiment.
 pub async fn create(

@@ -26,6 +26,7 @@ impl From<ChatMessage> for pb::ChatMessage {
             reasoning: message.reasoning,
             tool_calls: calls.collect(),
             tool_call_id: message.tool_call_id,
+            prefix: message.prefix,
             parts_json: encode_json(message.parts),
             extra_json: encode_json(message.extra),
         }
@@ -55,6 +56,7 @@ impl TryFrom<pb::ChatMessage> for ChatMessage {
             reasoning: message.reasoning,
             tool_calls: calls.collect(),
             tool_call_id: message.tool_call_id,
+            prefix: message.prefix,
             parts: decode_json(message.parts_json),
             extra: decode_json(message.extra_json),
         })

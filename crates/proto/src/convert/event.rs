@@ -25,11 +25,16 @@ impl From<Event> for pb::GenerateResponse {
             }),
             Event::Delta(delta) => PbEvent::Delta(delta.into()),
             Event::Finished { reason, usage } => {
-                let (reason, other_reason) = encode_reason(reason);
+                let stop = match reason {
+                    FinishReason::StopText(index) => Some(index),
+                    _ => None,
+                };
+                let (reason, other_reason): (pb::FinishReason, _) = reason.into();
                 PbEvent::Finished(pb::Finished {
                     reason: reason.into(),
                     usage: Some(usage.into()),
                     other_reason,
+                    stop,
                 })
             }
         };
@@ -50,7 +55,10 @@ impl TryFrom<pb::GenerateResponse> for Event {
             },
             PbEvent::Delta(delta) => Self::Delta(delta.into()),
             PbEvent::Finished(finished) => Self::Finished {
-                reason: decode_reason(finished.reason(), finished.other_reason)?,
+                reason: match (finished.reason(), finished.stop) {
+                    (pb::FinishReason::Stop, Some(index)) => FinishReason::StopText(index),
+                    (reason, _) => decode_reason(reason, finished.other_reason)?,
+                },
                 usage: finished.usage.ok_or_else(garbled)?.into(),
             },
         })
@@ -65,16 +73,21 @@ fn garbled() -> Error {
     )
 }
 
-fn encode_reason(reason: FinishReason) -> (pb::FinishReason, String) {
-    let reason = match reason {
-        FinishReason::Stop => pb::FinishReason::Stop,
-        FinishReason::Length => pb::FinishReason::Length,
-        FinishReason::ToolCalls => pb::FinishReason::ToolCalls,
-        FinishReason::ContentFilter => pb::FinishReason::ContentFilter,
-        FinishReason::InsufficientSystemResource => pb::FinishReason::InsufficientSystemResource,
-        FinishReason::Other(word) => return (pb::FinishReason::Other, word),
-    };
-    (reason, String::new())
+impl From<FinishReason> for (pb::FinishReason, String) {
+    /// The reason, and the upstream's own word for one that only it has.
+    fn from(reason: FinishReason) -> Self {
+        let reason = match reason {
+            FinishReason::Stop | FinishReason::StopText(_) => pb::FinishReason::Stop,
+            FinishReason::Length => pb::FinishReason::Length,
+            FinishReason::ToolCalls => pb::FinishReason::ToolCalls,
+            FinishReason::ContentFilter => pb::FinishReason::ContentFilter,
+            FinishReason::InsufficientSystemResource => {
+                pb::FinishReason::InsufficientSystemResource
+            }
+            FinishReason::Other(word) => return (pb::FinishReason::Other, word),
+        };
+        (reason, String::new())
+    }
 }
 
 fn decode_reason(reason: pb::FinishReason, other: String) -> Result<FinishReason, Error> {

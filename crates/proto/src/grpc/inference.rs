@@ -1,7 +1,6 @@
 //! [`Inference`] over gRPC.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::StreamExt;
 use tokio::time::Instant;
@@ -9,10 +8,11 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
-use super::MAX_MESSAGE_BYTES;
+use super::{MAX_MESSAGE_BYTES, timeout};
 use crate::Error;
 use crate::convert::embedding::{decode_embed_request, encode_embed_request};
 use crate::convert::inference::{decode_request, encode_request};
+use crate::convert::missing;
 use crate::id::RequestId;
 use crate::inference::{
     EmbedRequest, Embeddings, GenerateRequest, Inference, RequestContext, TokenStream,
@@ -57,6 +57,19 @@ impl Inference for InferenceClient {
     ) -> Result<Embeddings, Error> {
         let message = with_timeout(encode_embed_request(request, &context), &context);
         Ok(self.0.clone().embed(message).await?.into_inner().into())
+    }
+
+    async fn count_tokens(
+        &self,
+        request: GenerateRequest,
+        context: RequestContext,
+    ) -> Result<u32, Error> {
+        let message = pb::CountTokensRequest {
+            generation: Some(encode_request(request, &context)),
+        };
+        let message = with_timeout(message, &context);
+        let counted = self.0.clone().count_tokens(message).await?;
+        Ok(counted.into_inner().prompt_tokens)
     }
 }
 
@@ -125,6 +138,23 @@ impl InferenceService for InferenceServer {
         let embeddings = answer.map_err(|error| into_status(error, &id))?;
         Ok(Response::new(embeddings.into()))
     }
+
+    async fn count_tokens(
+        &self,
+        message: Request<pb::CountTokensRequest>,
+    ) -> Result<Response<pb::CountTokensResponse>, Status> {
+        let deadline = deadline(message.metadata());
+        let generation = message.into_inner().generation;
+        let (request, context) = decode_request(generation.ok_or_else(|| missing("generation"))?)?;
+        let context = RequestContext {
+            deadline,
+            ..context
+        };
+        let id = context.request_id.clone();
+        let answer = self.0.count_tokens(request, context).await;
+        let prompt_tokens = answer.map_err(|error| into_status(error, &id))?;
+        Ok(Response::new(pb::CountTokensResponse { prompt_tokens }))
+    }
 }
 
 /// The status for the caller; the cause is logged with the request's id.
@@ -140,44 +170,4 @@ fn into_status(error: Error, request_id: &RequestId) -> Status {
 /// When the caller gives up.
 fn deadline(metadata: &MetadataMap) -> Option<Instant> {
     timeout(metadata).map(|timeout| Instant::now() + timeout)
-}
-
-/// Reads `grpc-timeout`: at most eight digits and a unit. A malformed one counts as absent, as
-/// tonic's own server has it.
-fn timeout(metadata: &MetadataMap) -> Option<Duration> {
-    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let amount: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
-    Some(match unit {
-        "H" => Duration::from_secs(amount * 3600),
-        "M" => Duration::from_secs(amount * 60),
-        "S" => Duration::from_secs(amount),
-        "m" => Duration::from_millis(amount),
-        "u" => Duration::from_micros(amount),
-        "n" => Duration::from_nanos(amount),
-        _ => return None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn timeouts_are_read_as_the_grpc_protocol_writes_them() {
-        let read = |text: &'static str| {
-            let mut metadata = MetadataMap::new();
-            metadata.insert("grpc-timeout", text.parse().unwrap());
-            timeout(&metadata)
-        };
-        assert_eq!(read("2S"), Some(Duration::from_secs(2)));
-        assert_eq!(read("1500m"), Some(Duration::from_millis(1500)));
-        assert_eq!(
-            read("99999999H"),
-            Some(Duration::from_secs(99_999_999 * 3600))
-        );
-        for malformed in ["", "S", "-1S", "123456789S", "5", "5x", "5.5S"] {
-            assert_eq!(read(malformed), None, "{malformed}");
-        }
-    }
 }

@@ -17,6 +17,9 @@ pub struct ChatMessage {
     pub tool_calls: Vec<ToolCall>,
     /// The call that this turn answers, for [`ChatRole::Tool`].
     pub tool_call_id: Option<String>,
+    /// Whether this last turn, of [`ChatRole::Assistant`], is the beginning of the answer, which
+    /// goes on after its last character.
+    pub prefix: bool,
     /// Content in parts that are not all text, instead of `content`: a JSON list, for upstreams.
     pub parts: Option<Json>,
     /// Fields of the public message that this version does not know, for upstreams: a JSON object.
@@ -33,6 +36,7 @@ impl ChatMessage {
             reasoning: None,
             tool_calls: Vec::new(),
             tool_call_id: None,
+            prefix: false,
             parts: None,
             extra: None,
         }

@@ -117,8 +117,10 @@ pub struct Alternative {
 /// Why a generation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FinishReason {
-    /// The model ended its text, or a stop text came up.
+    /// The model ended its text; at an upstream, which does not tell, perhaps a stop text did.
     Stop,
+    /// This one of the stop texts of the request came up.
+    StopText(u32),
     /// `max_tokens` or the end of the context was reached.
     Length,
     /// The model waits for the results of the functions that it called.
@@ -129,6 +131,15 @@ pub enum FinishReason {
     InsufficientSystemResource,
     /// A reason that only the upstream has, in its own word.
     Other(String),
+}
+
+impl FinishReason {
+    /// A stop text of the request came up.
+    #[must_use]
+    pub fn stop_text(index: usize) -> Self {
+        // A request has a few.
+        Self::StopText(u32::try_from(index).unwrap_or(u32::MAX))
+    }
 }
 
 /// Token counts, as the model's tokenizer counts them.

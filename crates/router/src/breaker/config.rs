@@ -54,6 +54,13 @@ impl BreakerConfig {
         if self.window.is_zero() {
             return Err("`router.breaker.window` is 0; outcomes count for some seconds".to_owned());
         }
+        if self.first_open.is_zero() {
+            return Err(
+                "`router.breaker.first_open` is 0, so no worker would ever be out; a second is \
+                 usual"
+                    .to_owned(),
+            );
+        }
         Ok(())
     }
 }
@@ -73,5 +80,11 @@ mod tests {
             let problem = config.validate().unwrap_err();
             assert!(problem.contains("router.breaker.error_rate"), "{problem}");
         }
+        let config = BreakerConfig {
+            first_open: Duration::ZERO,
+            ..BreakerConfig::default()
+        };
+        let problem = config.validate().unwrap_err();
+        assert!(problem.contains("router.breaker.first_open"), "{problem}");
     }
 }

@@ -133,6 +133,13 @@ impl Attempts {
 
     /// Notes that a worker failed while another one goes on.
     pub fn lost_one(&mut self, connection: Arc<Connection>, contact: Contact) {
+        if contact == Contact::Lost {
+            self.retry.lost_one();
+        }
+        self.avoid(connection, contact);
+    }
+
+    fn avoid(&mut self, connection: Arc<Connection>, contact: Contact) {
         if contact == Contact::None {
             self.dispatch.workers.forget(&connection);
         } else if contact == Contact::Lost {
@@ -148,7 +155,7 @@ impl Attempts {
         connection: Arc<Connection>,
         failure: Failure,
     ) -> Result<(), PublicError> {
-        self.lost_one(connection, failure.contact);
+        self.avoid(connection, failure.contact);
         let others = self.dispatch.workers.serve(&self.ask());
         let next = self.retry.after(&failure, others);
         let Failure { error, contact } = failure;

@@ -293,10 +293,10 @@ impl Generation {
         };
         let model = observation.choice.route.model.to_string();
         ::metrics::counter!(metrics::FALLBACKS_TOTAL, "model" => model).increment(1);
-        observation.choice = Choice {
+        observation.fell_back(Choice {
             fallback: None,
             ..choice
-        };
+        });
         self.asked.apply(&observation.choice, &mut self.request);
         let target = self.dispatch.targets.get(&observation.choice.target);
         let prefixes = self.dispatch.prefixes(&self.request.prompt);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fathom_proto::Error as PublicError;
 use fathom_proto::inference::Event;
+use fathom_proto::{Error as PublicError, ErrorCode};
 use tokio::time::Instant;
 
 use crate::choice::{Choice, Observed};
@@ -49,6 +49,18 @@ impl Observation {
                 self.outcome = Outcome::Finished;
             }
         }
+    }
+
+    /// No worker of what it was to be answered with can be asked, and something else answers.
+    pub fn fell_back(&mut self, to: Choice) {
+        let from = std::mem::replace(&mut self.choice, to);
+        let observed = Observed {
+            outcome: Outcome::Failed(ErrorCode::Unavailable),
+            first_token: None,
+            duration: self.began.elapsed(),
+            tokens: 0,
+        };
+        self.models.observe(&from, observed);
     }
 
     pub fn finished(&mut self) {

@@ -107,6 +107,11 @@ impl Retry {
         self.progressed = true;
     }
 
+    /// One of two attempts lost its worker before a token came.
+    pub fn lost_one(&mut self) {
+        self.lost |= !self.progressed;
+    }
+
     /// What to do about `failure`, given whether there are workers that were not asked yet.
     pub fn after(&mut self, failure: &Failure, others: bool) -> Next {
         let Failure { error, contact } = failure;

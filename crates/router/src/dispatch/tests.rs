@@ -1,6 +1,7 @@
 //! What only a choice brings about: hedging, fallback and parameters.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fathom_kit::database;
@@ -11,6 +12,7 @@ use fathom_proto::id::{ModelId, RequestId};
 use fathom_proto::inference::{
     Delta, Event, FinishReason, Inference, Piece, Prompt, Route, Sampling, TokenIds, Usage,
 };
+use fathom_proto::models::{Deploy, Guard, ModelPatch};
 use fathom_proto::registry::{Announcement, ServedModel};
 use fathom_test_database::TestDatabase;
 use futures::StreamExt;
@@ -26,6 +28,8 @@ struct Paced {
     pauses: Arc<Mutex<Vec<Duration>>>,
     requests: Mutex<Vec<GenerateRequest>>,
     running: Arc<()>,
+    /// It dies in place of its first token.
+    dies: Arc<AtomicBool>,
 }
 
 impl Paced {
@@ -70,6 +74,10 @@ impl Inference for Paced {
             Ok(delta)
         };
         let events = stream::iter([Ok(started)]).chain(stream::once(begin));
+        if self.dies.load(Ordering::Relaxed) {
+            let silence = stream::once(sleep(pause)).filter_map(async |()| None);
+            return Ok(Box::pin(events.take(1).chain(silence)));
+        }
         Ok(Box::pin(events.chain(stream::iter([Ok(finished)]))))
     }
 
@@ -82,6 +90,7 @@ struct Harness {
     dispatch: Arc<Dispatch>,
     /// Of the next attempts, on whichever worker.
     pauses: Arc<Mutex<Vec<Duration>>>,
+    dies: Arc<AtomicBool>,
     _database: TestDatabase,
 }
 
@@ -97,6 +106,7 @@ impl Harness {
         Self {
             dispatch,
             pauses: Arc::default(),
+            dies: Arc::default(),
             _database: database,
         }
     }
@@ -104,6 +114,7 @@ impl Harness {
     fn add(&self, model: &str, worker: &str) -> Arc<Paced> {
         let inference = Arc::new(Paced {
             pauses: self.pauses.clone(),
+            dies: self.dies.clone(),
             ..Paced::default()
         });
         let deployment = Deployment {
@@ -274,6 +285,72 @@ async fn a_slow_attempt_gets_company_and_the_first_token_decides() {
         (true, 1),
         "the model is not hedged"
     );
+}
+
+/// Each of two may have died of the request, as each of one after the other: there is no third.
+#[tokio::test]
+async fn a_request_that_two_workers_died_of_at_a_time_meets_no_third() {
+    let harness = Harness::start().await;
+    let workers = ["a", "b", "c", "d"].map(|worker| harness.add("deepseek-chat", worker));
+    let calls = || workers.iter().map(|worker| worker.calls()).sum::<usize>();
+    for _ in 0..40 {
+        harness.generate(hedged()).await.unwrap();
+    }
+    harness.dies.store(true, Ordering::Relaxed);
+    *harness.pauses.lock().unwrap() = vec![SLOW; 8];
+    let error = harness.generate(hedged()).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::WorkerFailed);
+    assert_eq!(calls(), 42);
+}
+
+/// A fallback hides an outage from callers, and must not hide it from the guard of a trial.
+#[tokio::test]
+async fn a_canary_without_workers_fails_though_the_fallback_answers() {
+    let harness = Harness::start().await;
+    tokio::time::resume();
+    let models = &harness.dispatch.models;
+    let (chat, code) = (
+        ModelId::from("deepseek-chat"),
+        ModelId::from("deepseek-code"),
+    );
+    let patch = ModelPatch {
+        fallback: Some(Some(code.clone())),
+        hedging: None,
+    };
+    models.store().update("ada", &chat, patch).await.unwrap();
+    let deploy = Deploy {
+        target: Some("nobody".into()),
+        percent: 50,
+        guard: Some(Guard {
+            min_requests: 20,
+            ..Guard::default()
+        }),
+        ..Deploy::default()
+    };
+    models.store().deploy("ada", &chat, deploy).await.unwrap();
+    models.refresh().await;
+    for (worker, model) in [("a", "deepseek-chat"), ("b", "deepseek-code")] {
+        harness.add(model, worker);
+    }
+    tokio::time::pause();
+    let mut fallbacks = 0;
+    for user in 0..200 {
+        let request = GenerateRequest::new(chat.clone(), Prompt::Text("hello".to_owned()));
+        let context = RequestContext {
+            request_id: RequestId::generate(),
+            tenant: "tenant".into(),
+            user: format!("user-{user}").as_str().into(),
+            deadline: None,
+        };
+        let stream = harness.dispatch.generate(request, context).await.unwrap();
+        let events: Vec<_> = stream.map(Result::unwrap).collect().await;
+        fallbacks += usize::from(route(&events).model == code);
+    }
+    assert!((60..140).contains(&fallbacks), "{fallbacks}");
+    tokio::time::resume();
+    models.end_bad_trials().await;
+    let model = models.store().model(&chat).await.unwrap();
+    assert_eq!(model.state.canary, None);
 }
 
 #[tokio::test]

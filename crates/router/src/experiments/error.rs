@@ -26,6 +26,9 @@ pub enum Error {
     /// The table of models has no such row.
     #[error("the model `{0}` does not exist")]
     UnknownModel(ModelId),
+    /// An arm names a version that the model does not have.
+    #[error("the model `{0}` has no version {1}; `fathom models versions {0}` lists them")]
+    UnknownVersion(ModelId, u32),
     /// It was stopped before.
     #[error("the experiment `{0}` is stopped already")]
     Stopped(String),
@@ -44,6 +47,7 @@ impl From<Error> for fathom_proto::Error {
             | Error::NameTaken(_)
             | Error::ModelTaken(_)
             | Error::UnknownModel(_)
+            | Error::UnknownVersion(..)
             | Error::Stopped(_) => ErrorCode::InvalidRequest,
             Error::Unknown(_) | Error::UnknownRequest => ErrorCode::NotFound,
             Error::Database(_) => {

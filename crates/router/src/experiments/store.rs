@@ -58,6 +58,19 @@ impl ExperimentStore {
         if model.is_none() {
             return Err(Error::UnknownModel(new.model.clone()));
         }
+        // An arm of a version that is not there would be answered, and counted, as any other.
+        for version in new.arms.iter().filter_map(|arm| arm.version) {
+            let known: Option<(i64,)> = sqlx::query_as(
+                "SELECT number FROM model_versions WHERE model_id = $1 AND number = $2",
+            )
+            .bind(new.model.as_str())
+            .bind(i64::from(version))
+            .fetch_optional(&mut *transaction)
+            .await?;
+            if known.is_none() {
+                return Err(Error::UnknownVersion(new.model.clone(), version));
+            }
+        }
         let made = sqlx::query(
             "INSERT INTO experiments (name, model_id, state, salt, max_error_increase, \
              max_score_decrease, created_at) VALUES ($1, $2, 'running', $3, $4, $5, $6) \

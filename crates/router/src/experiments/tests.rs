@@ -417,7 +417,7 @@ async fn what_cannot_be_an_experiment_is_refused() {
     experiments.store.stop("try", "me", "").await.unwrap();
     let store = ExperimentStore::new(pool);
     type Spoil = fn(&mut NewExperiment);
-    let spoiled: [(Spoil, &str); 9] = [
+    let spoiled: [(Spoil, &str); 10] = [
         (|it| it.name = "A".to_owned(), "a-z"),
         (|it| it.name = "a".repeat(65), "64"),
         (|it| it.arms[1].name = "a/b".to_owned(), "a-z"),
@@ -433,6 +433,7 @@ async fn what_cannot_be_an_experiment_is_refused() {
             "token 1",
         ),
         (|it| it.guard_rail.max_error_increase = f64::NAN, "0 to 1"),
+        (|it| it.arms[1].version = Some(9), "no version 9"),
     ];
     for (spoil, part) in spoiled {
         let mut experiment = new("spoiled");

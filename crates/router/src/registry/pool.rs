@@ -37,6 +37,27 @@ pub(super) struct Member {
     pub near: bool,
 }
 
+/// Whether a worker may be asked, and since when it can be.
+struct Standing {
+    admission: Admission,
+    /// When it appeared or was back last; `None`: it was there from the start.
+    since: Option<Instant>,
+}
+
+impl Member {
+    /// `None`: its lease is over.
+    fn standing(&self, now: Instant) -> Option<Standing> {
+        let live = self.connection.is_live(now);
+        live.then(|| {
+            let (admission, recovered) = self.engine.health.admission(now);
+            Standing {
+                admission,
+                since: recovered.max(self.connection.appeared),
+            }
+        })
+    }
+}
+
 /// How workers are chosen.
 pub(super) struct Balancer {
     config: BalanceConfig,
@@ -84,7 +105,7 @@ impl Pool {
     /// Whether there is a worker that fits and may be asked.
     pub fn serves(&self, ask: &Ask<'_>, now: Instant) -> bool {
         self.members().any(|member| {
-            let standing = fits(member, ask).then(|| member.connection.standing(now));
+            let standing = fits(member, ask).then(|| member.standing(now));
             let admission = standing.flatten().map(|standing| standing.admission);
             admission.is_some_and(|admission| !matches!(admission, Admission::Out(_)))
         })
@@ -117,7 +138,7 @@ impl Pool {
             let Some(member) = chosen else {
                 break;
             };
-            match member.connection.admit(now) {
+            match member.engine.health.admit(now) {
                 Ok(pass) => {
                     if let Some(index) = index {
                         index.note(ask, member.connection.number);
@@ -143,7 +164,7 @@ impl Pool {
         });
         let mut members = members.filter(|member| member.engine.has_room(now));
         members.find(|member| {
-            let standing = fits(member).then(|| member.connection.standing(now));
+            let standing = fits(member).then(|| member.standing(now));
             standing
                 .flatten()
                 .is_some_and(|standing| standing.admission == Admission::Free)
@@ -156,7 +177,9 @@ impl Pool {
     fn choose<'a>(&'a self, search: &mut Search<'_, '_>) -> Option<&'a Member> {
         if !self.far.is_empty() && search.rng.u32(..FAR_PROBES) == 0 {
             let member = &self.far[search.rng.usize(..self.far.len())];
-            if let Some(Looked::Due) = search.look(member, 0.0) {
+            if let Some(Looked::Due) = search.look(member, 0.0)
+                && !member.engine.rests(search.now)
+            {
                 return Some(member);
             }
         }
@@ -217,11 +240,17 @@ impl Search<'_, '_> {
             }
         }
         let enough = candidates.len() + self.config.policy.looks_at();
+        let mut refuses = None;
         for at in self.walk(members.len()) {
             if looked_at.contains(&at) {
                 continue;
             }
             match self.look(&members[at], 0.0) {
+                // One that answers and has enough to do is found out later: else it would get,
+                // and refuse, every request that comes.
+                Some(Looked::Due) if members[at].engine.rests(self.now) => {
+                    refuses = Some((&members[at], f64::INFINITY));
+                }
                 Some(Looked::Due) => return Some((&members[at], 0.0)),
                 Some(Looked::Free(candidate)) => {
                     looked_at.push(at);
@@ -233,8 +262,10 @@ impl Search<'_, '_> {
                 None => {}
             }
         }
-        let chosen = self.config.policy.choose(&candidates, self.rng)?;
-        Some((&members[looked_at[chosen]], candidates[chosen].load))
+        match self.config.policy.choose(&candidates, self.rng) {
+            Some(chosen) => Some((&members[looked_at[chosen]], candidates[chosen].load)),
+            None => refuses,
+        }
     }
 
     fn walk(&mut self, length: usize) -> Walk {
@@ -251,7 +282,7 @@ impl Search<'_, '_> {
         if !self.fits(member) {
             return None;
         }
-        let standing = member.connection.standing(self.now)?;
+        let standing = member.standing(self.now)?;
         match standing.admission {
             Admission::Free => {
                 let slow_start = self.config.slow_start;

@@ -7,9 +7,10 @@ use fathom_proto::id::{ModelId, WorkerId};
 use fathom_proto::registry::{Announcement, ServedModel};
 use tokio::time::Instant;
 
-use crate::breaker::Admission;
+use crate::breaker::{Admission, BreakerConfig};
 use crate::connection::Connection;
 use crate::engine::Engine;
+use crate::health::Health;
 use crate::metrics;
 use crate::registry::pool::Member;
 use crate::registry::pools::Pools;
@@ -20,6 +21,7 @@ pub(super) struct Table {
     pools: Arc<Pools>,
     /// The zone of this router; `None`: any is as good.
     zone: Option<String>,
+    breaker: BreakerConfig,
     /// Since when nobody serves a model that somebody served.
     lost: HashMap<ModelId, Instant>,
     /// Connections that were made.
@@ -42,11 +44,12 @@ struct Worker {
 }
 
 impl Table {
-    pub fn new(pools: Arc<Pools>, zone: Option<String>) -> Self {
+    pub fn new(pools: Arc<Pools>, zone: Option<String>, breaker: BreakerConfig) -> Self {
         Self {
             workers: HashMap::new(),
             pools,
             zone,
+            breaker,
             lost: HashMap::new(),
             connections: 0,
         }
@@ -115,7 +118,7 @@ impl Table {
         let leased = expires.is_some();
         connection.lease(expires);
         let before = self.workers.remove(&announcement.worker);
-        let engines = engines(&announcement, before.as_ref(), now);
+        let engines = self.engines(&announcement, before.as_ref(), now);
         let worker = Worker {
             announcement,
             connection,
@@ -191,8 +194,8 @@ impl Table {
         expired
     }
 
-    /// How many workers are up and get no request, by reason; a worker serves nothing if none of
-    /// its names `is_target`.
+    /// How many workers are up and get no request, for one of their engines at least, by reason; a
+    /// worker serves nothing if none of its names `is_target`.
     pub fn unrouted(
         &self,
         is_target: impl Fn(&ModelId) -> bool,
@@ -200,13 +203,14 @@ impl Table {
     ) -> [(&'static str, u32); 3] {
         let [mut unreachable, mut breaker, mut no_model] = [0; 3];
         for worker in self.workers.values() {
-            let Some(standing) = worker.connection.standing(now) else {
+            if !worker.connection.is_live(now) {
                 continue;
-            };
+            }
+            let mut engines = worker.engines.iter();
             let mut names = worker.announcement.models.iter();
             if !worker.reachable {
                 unreachable += 1;
-            } else if standing.admission != Admission::Free {
+            } else if engines.any(|engine| engine.health.admission(now).0 != Admission::Free) {
                 breaker += 1;
             } else if !names.any(|served| is_target(&served.model)) {
                 no_model += 1;
@@ -217,6 +221,32 @@ impl Table {
             ("breaker", breaker),
             ("no_model", no_model),
         ]
+    }
+
+    /// The engines of a worker: names with the same deployment share one, and those of before go
+    /// on.
+    fn engines(
+        &self,
+        announcement: &Announcement,
+        before: Option<&Worker>,
+        now: Instant,
+    ) -> Vec<Arc<Engine>> {
+        let mut engines: Vec<Arc<Engine>> = Vec::with_capacity(announcement.models.len());
+        let before = before.map_or(&[][..], |before| &before.engines);
+        for said in &announcement.models {
+            let mut known = engines.iter().chain(before);
+            let known = known.find(|known| *known.deployment == said.deployment);
+            let engine = match known {
+                Some(known) => known.clone(),
+                None => {
+                    let health = Health::new(announcement.worker.clone(), self.breaker);
+                    Engine::new(said.deployment.clone(), health, now)
+                }
+            };
+            engine.announce(said.load);
+            engines.push(engine);
+        }
+        engines
     }
 
     fn is_near(&self, announcement: &Announcement) -> bool {
@@ -253,23 +283,6 @@ impl Table {
         let reachable = self.workers.values().filter(|worker| worker.reachable);
         ::metrics::gauge!(metrics::WORKERS).set(reachable.count() as f64);
     }
-}
-
-/// The engines of a worker: names with the same deployment share one, and those of before go on.
-fn engines(announcement: &Announcement, before: Option<&Worker>, now: Instant) -> Vec<Arc<Engine>> {
-    let mut engines: Vec<Arc<Engine>> = Vec::with_capacity(announcement.models.len());
-    let before = before.map_or(&[][..], |before| &before.engines);
-    for said in &announcement.models {
-        let mut known = engines.iter().chain(before);
-        let known = known.find(|known| *known.deployment == said.deployment);
-        let engine = match known {
-            Some(known) => known.clone(),
-            None => Engine::new(said.deployment.clone(), now),
-        };
-        engine.announce(said.load);
-        engines.push(engine);
-    }
-    engines
 }
 
 /// Whether two announcements differ in nothing but what the engines have to do.

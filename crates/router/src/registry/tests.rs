@@ -382,6 +382,75 @@ async fn cb_4_all_out_is_said_at_once() {
     assert!(workers.serve(&wanted));
 }
 
+/// What is the matter with one upstream says nothing of the next, though one worker speaks for
+/// both.
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_fails_takes_no_other_engine_of_its_worker_out() {
+    let workers = workers(8);
+    let mut announced = announcement("a", 1, 10);
+    let mut other = announced.models[0].clone();
+    other.model = "code".into();
+    other.deployment.weights = "others".into();
+    announced.models.push(other);
+    workers.register(announced.clone()).unwrap();
+    let failed = Outcome::Failed(fathom_proto::ErrorCode::Unavailable);
+    while let Pick::Place(place) = pick(&workers) {
+        place.settle(failed);
+    }
+    assert!(matches!(pick(&workers), Pick::Out(_)));
+    let (code, tenant) = ("code".into(), "tenant".into());
+    let works = || matches!(workers.pick(&ask(&code, &tenant, &[])), Pick::Place(_));
+    assert!(works());
+    assert_eq!(unrouted(&workers), [0, 1, 0]);
+    // A heartbeat that says something new forgets no failure.
+    announced.version = "2".into();
+    workers.register(announced).unwrap();
+    assert!(matches!(pick(&workers), Pick::Out(_)) && works());
+}
+
+/// A worker that is back and full answers every probe with a refusal: it must not get, and refuse,
+/// each request that the others have room for.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_is_refused_is_not_tried_again_at_once() {
+    let workers = workers(8);
+    for (port, worker) in [(1, "a"), (2, "b")] {
+        workers.register(announcement(worker, port, 10)).unwrap();
+    }
+    let bad = serving(&workers).unwrap();
+    let failed = Outcome::Failed(fathom_proto::ErrorCode::WorkerFailed);
+    let full = Outcome::Failed(fathom_proto::ErrorCode::Overloaded);
+    let mut out = 0;
+    while out < 7 {
+        let place = place(&workers, &[]).unwrap();
+        if Arc::ptr_eq(place.connection(), &bad) {
+            place.settle(failed);
+            out += 1;
+        } else {
+            place.settle(Outcome::Finished);
+        }
+    }
+    advance(Duration::from_secs(1)).await;
+    let mut probes = 0;
+    for _ in 0..40 {
+        let place = place(&workers, &[]).unwrap();
+        if Arc::ptr_eq(place.connection(), &bad) {
+            probes += 1;
+            place.settle(full);
+        } else {
+            place.settle(Outcome::Finished);
+        }
+        advance(Duration::from_millis(10)).await;
+    }
+    assert!((1..=2).contains(&probes), "{probes} probes in 400 ms");
+    let good = place(&workers, &[]).unwrap().connection().clone();
+    assert!(!Arc::ptr_eq(&good, &bad));
+    let alone = place(&workers, std::slice::from_ref(&good)).unwrap();
+    assert!(
+        Arc::ptr_eq(alone.connection(), &bad),
+        "nobody else is there"
+    );
+}
+
 #[tokio::test]
 async fn only_workers_with_the_same_deployment_continue() {
     let workers = workers(8);

@@ -156,6 +156,14 @@ impl Inference for Fake {
         })))
     }
 
+    async fn count_tokens(&self, _: GenerateRequest, _: RequestContext) -> Result<u32, Error> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        match &self.script {
+            Script::Refuse(error) => Err(error()),
+            _ => Ok(2),
+        }
+    }
+
     async fn embed(&self, _: EmbedRequest, _: RequestContext) -> Result<Embeddings, Error> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         match &self.script {

@@ -214,6 +214,30 @@ async fn vectors_are_tried_for_in_the_same_way() {
     assert_eq!(idle.calls(), 2);
 }
 
+#[tokio::test]
+async fn a_count_is_tried_for_in_the_same_way() {
+    let harness = start().await;
+    let (failing, idle) = (Fake::new(Script::Refuse(failed)), Fake::new(Script::Answer));
+    harness.add("a", &failing);
+    harness.add("b", &idle);
+    for _ in 0..2 {
+        let (request, context) = request("deepseek-chat");
+        assert_eq!(
+            harness.router.count_tokens(request, context).await.unwrap(),
+            2
+        );
+    }
+    assert!(failing.calls() >= 1, "it had its turn");
+    assert_eq!(idle.calls(), 2);
+    let (unknown, context) = request("unknown");
+    let error = harness
+        .router
+        .count_tokens(unknown, context)
+        .await
+        .unwrap_err();
+    assert_eq!(error.code, ErrorCode::ModelNotFound);
+}
+
 /// CB-4
 #[tokio::test]
 async fn when_every_worker_fails_the_answer_is_fast_and_says_when() {

@@ -16,25 +16,44 @@ pub(super) fn harmless(extra: Option<&Json>) -> Result<Map<String, Value>, Error
             param: "extra".to_owned(),
             problem: format!("it is no JSON object: {error}"),
         })?;
-    for (name, value) in &fields {
-        let asks_for_nothing = match name.as_str() {
-            "best_of" => value.as_u64() == Some(1),
+    match fields
+        .iter()
+        .find(|(name, value)| !is_harmless(name, value))
+    {
+        Some((name, _)) => Err(Error::Unsupported {
+            param: name.clone(),
+            problem: "leave it out".to_owned(),
+        }),
+        None => Ok(fields),
+    }
+}
+
+/// Whether the answer is what was asked for although nothing comes of the field here. What is not
+/// known is not: it may be anything.
+fn is_harmless(name: &str, value: &Value) -> bool {
+    value.is_null()
+        || match name {
+            // Who asks and what for, which others look at, and hints on caches of others.
+            "user"
+            | "user_id"
+            | "safety_identifier"
+            | "metadata"
+            | "prompt_cache_key"
+            | "prompt_cache_options"
+            | "prompt_cache_retention" => true,
+            // Read by the engines that can do something about it.
+            "thinking" | "reasoning_effort" | "sim" => true,
+            "best_of" => value == 1,
             "functions" => value.as_array().is_some_and(Vec::is_empty),
-            "function_call" => value.as_str() == Some("none"),
+            "function_call" => value == "none",
             "modalities" => value
                 .as_array()
                 .is_some_and(|kinds| kinds.iter().all(|kind| kind == "text")),
-            "audio" | "prediction" | "web_search_options" => false,
-            _ => true,
-        };
-        if !asks_for_nothing && !value.is_null() {
-            return Err(Error::Unsupported {
-                param: name.clone(),
-                problem: "leave it out".to_owned(),
-            });
+            "store" => value == false,
+            "service_tier" => value == "auto" || value == "default",
+            "verbosity" => value == "medium",
+            _ => false,
         }
-    }
-    Ok(fields)
 }
 
 #[cfg(test)]
@@ -49,5 +68,28 @@ mod tests {
         let error = check(r#"{"user": "me", "functions": [{}]}"#).unwrap_err();
         assert!(matches!(error, Error::Unsupported { param, .. } if param == "functions"));
         assert!(check("[]").is_err());
+        assert!(check(r#"{"repetition_penalty": 1.1}"#).is_err());
+    }
+
+    /// Each row of the table in docs/wire.md whose field reaches the engines.
+    #[test]
+    fn every_field_that_passes_is_as_the_table_says() {
+        let wire = include_str!("../../../../docs/wire.md");
+        let mut rows = 0;
+        for line in wire.lines() {
+            let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+            let [field, value, "passes", here] = cells[..] else {
+                continue;
+            };
+            let text = format!(
+                "{{\"{}\": {}}}",
+                field.trim_matches('`'),
+                value.trim_matches('`')
+            );
+            let refused = harmless(Some(&Json(text))).is_err();
+            assert_eq!(refused, here == "refused", "{line}");
+            rows += 1;
+        }
+        assert!(rows > 10, "{rows}");
     }
 }

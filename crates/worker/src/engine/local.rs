@@ -3,6 +3,7 @@
 mod answer;
 mod call_ids;
 mod prompt;
+mod thoughts;
 mod vectors;
 
 use std::num::NonZeroUsize;
@@ -25,6 +26,7 @@ use tokio::task::spawn_blocking;
 use crate::admission::{Admission, JobEnd, Limits, Place};
 use crate::engine::local::answer::Answer;
 use crate::engine::local::prompt::Prepared;
+use crate::engine::local::thoughts::Thoughts;
 use crate::engine::{Engine, answer_budget, extra, param, too_long};
 use crate::{Error, LocalConfig, PromptTokens};
 
@@ -113,11 +115,18 @@ impl Local {
         &self,
         place: Place,
         request: &GenerateRequest,
+        thoughts: Thoughts,
     ) -> Result<(Place, Prepared), Error> {
         let (weights, asked) = (self.weights.clone(), request.clone());
-        let prepared = spawn_blocking(move || (place, Prepared::of(&weights, asked)));
+        let prepared = spawn_blocking(move || (place, Prepared::of(&weights, asked, thoughts)));
         let (place, prepared) = prepared.await?;
-        let prepared = prepared.map_err(|error| match error {
+        let prepared = prepared.map_err(|error| self.unread(error, request));
+        Ok((place, prepared?))
+    }
+
+    /// Why a prompt was not read.
+    fn unread(&self, error: Error, request: &GenerateRequest) -> Error {
+        match error {
             Error::Prompt {
                 param,
                 source: PromptError::TooLong { tokens },
@@ -131,8 +140,7 @@ impl Local {
                 ..
             } => Error::Tokenizer(source),
             error => error,
-        });
-        Ok((place, prepared?))
+        }
     }
 
     /// What an error of the engine means here.
@@ -192,8 +200,9 @@ impl Engine for Local {
                 problem: "its weights are real; leave it out".to_owned(),
             });
         }
+        let thoughts = Thoughts::asked_for(&known);
         let place = self.admission.enter()?;
-        let (place, prepared) = self.prepare(place, &request).await?;
+        let (place, prepared) = self.prepare(place, &request, thoughts).await?;
         let tokens = prepared.tokens.len();
         let max_tokens = answer_budget(&request, param(&request.prompt), tokens, &self.deployment)?;
         let told = request.generated.len();
@@ -228,6 +237,19 @@ impl Engine for Local {
         stream_end.share(permit);
         Ok(Answer::new(prepared.style, &context.request_id, told)
             .stream(started, generation, stream_end))
+    }
+
+    async fn count_tokens(&self, request: GenerateRequest) -> Result<u32, Error> {
+        let thoughts = Thoughts::asked_for(&extra::harmless(request.extra.as_ref())?);
+        // As many prompts are read at a time as there are places.
+        let place = self.admission.enter()?;
+        let weights = self.weights.clone();
+        let asked = request.clone();
+        let counted =
+            spawn_blocking(move || (place, prompt::count(&weights, asked, &thoughts))).await?;
+        let (_place, tokens) = counted;
+        let tokens = tokens.map_err(|error| self.unread(error, &request))?;
+        Ok(u32::try_from(tokens).unwrap_or(u32::MAX))
     }
 
     async fn embed(

@@ -103,6 +103,12 @@ impl Engine for Sim {
         })
     }
 
+    async fn count_tokens(&self, request: GenerateRequest) -> Result<u32, Error> {
+        check(&request)?;
+        let words = Words::after(&request.prompt, request.sampling.seed);
+        Ok(words.prompt_tokens())
+    }
+
     async fn embed(
         &self,
         request: EmbedRequest,

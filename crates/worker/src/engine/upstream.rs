@@ -168,6 +168,13 @@ impl Engine for Upstream {
         Ok(Box::pin(answer.map_err(|error| secrets.redact(error))?))
     }
 
+    /// By the tokenizer that the operator has named, or else by the size of the prompt: not every
+    /// server counts for nothing.
+    async fn count_tokens(&self, request: GenerateRequest) -> Result<u32, Error> {
+        let counting = self.count.of(request.prompt, request.tools);
+        Ok(counting.usage(0, Some(String::new())).await.prompt_tokens)
+    }
+
     async fn embed(
         &self,
         request: EmbedRequest,

@@ -343,6 +343,42 @@ async fn events(worker: &Worker, asked: GenerateRequest) -> Vec<Event> {
     stream.map(Result::unwrap).collect().await
 }
 
+/// With what the template adds, and with the functions that it shows.
+#[tokio::test]
+async fn the_tokens_of_a_prompt_are_counted_as_its_answer_counts_them() {
+    let (worker, _turn) = with_template("hermes.jinja").await;
+    let function = Function {
+        name: "get_time".into(),
+        description: None,
+        parameters: Some(Json(r#"{"type": "object", "properties": {}}"#.into())),
+        strict: None,
+    };
+    let tools = |choice| Tools {
+        functions: vec![function.clone()],
+        choice,
+        parallel: true,
+    };
+    let mut counts = Vec::new();
+    for tools in [
+        None,
+        Some(tools(ToolChoice::None)),
+        Some(tools(ToolChoice::Auto)),
+    ] {
+        let asked = GenerateRequest {
+            tools,
+            max_tokens: Some(1),
+            ..chat("What time is it?")
+        };
+        let counted = worker.count_tokens(asked.clone(), context()).await.unwrap();
+        assert_eq!(counted, answer(&worker, asked).await.usage.prompt_tokens);
+        counts.push(counted);
+    }
+    assert!(
+        counts[0] == counts[1] && counts[1] < counts[2],
+        "{counts:?}"
+    );
+}
+
 #[tokio::test]
 async fn a_required_call_comes_with_an_id_and_its_name_first() {
     let (worker, _turn) = with_template("hermes.jinja").await;

@@ -32,6 +32,14 @@ async fn the_place_is_free_with_the_last_event() {
 }
 
 #[tokio::test]
+async fn tokens_are_counted_without_a_generation() {
+    let (worker, _shutdown) = start(sim(Duration::ZERO)).await;
+    let counted = worker.count_tokens(chat("hello"), context()).await;
+    let answered = answer(&worker, chat("hello")).await.usage.prompt_tokens;
+    assert_eq!(counted.unwrap(), answered);
+}
+
+#[tokio::test]
 async fn a_model_that_no_engine_serves_is_not_found() {
     let (worker, _shutdown) = start(sim(Duration::ZERO)).await;
     let asked = fathom_proto::inference::GenerateRequest {

@@ -228,7 +228,7 @@ fn without_logprobs(events: &[Event]) -> Vec<Event> {
 fn a_text_that_is_complete_ends_without_being_read() -> Result {
     for (generated, stop, reason) in [
         (8, "END", FinishReason::Length),
-        (8, "\u{20ac}", FinishReason::Stop),
+        (8, "\u{20ac}", FinishReason::StopString(0)),
     ] {
         let tokens = &SCRIPT.tokens()[..generated];
         let (events, cycles) = run(SCRIPT, job(8, stop, tokens))?;

@@ -2,54 +2,88 @@
 
 use fathom_api::chat::{ChatChunk, ChunkChoice, Delta};
 use fathom_api::logprobs::ChatLogprobs;
-use fathom_api::usage::{FinishReason, Usage};
-use fathom_proto::inference::{self, Piece};
+use fathom_api::sampling::StreamOptions;
+use fathom_api::sse::{DONE, write_event};
+use fathom_api::usage;
+use fathom_proto::Error;
+use fathom_proto::id::RequestId;
+use fathom_proto::inference::{self, FinishReason, Piece, Usage};
 
-use crate::answer::{self, choice_index, logprobs};
+use crate::answer::{self, choice_index, logprobs, obfuscation};
+use crate::dialect::Dialect;
 use crate::event_stream::{Events, to_json};
 use crate::generation::Generation;
 
 /// Writes `chat.completion.chunk`s.
+#[derive(Clone)]
 pub struct ChatEvents {
     /// The same in every event.
-    pub id: String,
-    /// Whether the counts are told.
-    pub include_usage: bool,
+    id: String,
+    options: StreamOptions,
+    dialect: Dialect,
 }
 
 impl ChatEvents {
-    fn chunk(
+    /// Events of the request with this id.
+    pub fn new(request: &RequestId, options: StreamOptions, dialect: Dialect) -> Self {
+        Self {
+            id: format!("chatcmpl-{request}"),
+            options,
+            dialect,
+        }
+    }
+
+    fn write(
         &self,
         generation: &Generation,
         choice: Option<ChunkChoice<'_>>,
-        usage: Option<Usage>,
-    ) -> Vec<u8> {
-        to_json(&ChatChunk {
+        usage: Option<usage::Usage>,
+        noise: Option<String>,
+        out: &mut Vec<u8>,
+    ) {
+        let chunk = to_json(&ChatChunk {
             id: self.id.as_str().into(),
             object: "chat.completion.chunk".into(),
             created: generation.created,
             model: generation.model.as_str().into(),
             system_fingerprint: generation.fingerprint.as_deref().map(Into::into),
             choices: choice.into_iter().collect(),
-            usage: self.include_usage.then_some(usage),
-        })
+            usage: self.options.include_usage.then_some(usage),
+            obfuscation: noise.map(Into::into),
+        });
+        write_event(&chunk, out);
     }
 }
 
 impl Events for ChatEvents {
-    fn opening(&self, generation: &Generation, index: usize) -> Option<Vec<u8>> {
-        let delta = Delta {
-            role: Some("assistant".into()),
-            content: Some("".into()),
-            ..Delta::default()
-        };
-        Some(self.chunk(generation, Some(choice(index, delta, None, None)), None))
+    fn opening(&mut self, generation: &Generation, out: &mut Vec<u8>) {
+        for index in 0..generation.choices() {
+            let delta = Delta {
+                role: Some("assistant".into()),
+                content: Some("".into()),
+                ..Delta::default()
+            };
+            self.write(
+                generation,
+                Some(choice(index, delta, None, None)),
+                None,
+                None,
+                out,
+            );
+        }
     }
 
-    fn delta(&mut self, generation: &Generation, index: usize, new: inference::Delta) -> Vec<u8> {
+    fn delta(
+        &mut self,
+        generation: &Generation,
+        index: usize,
+        new: inference::Delta,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let told = (!new.logprobs.is_empty()).then_some(new.logprobs);
         let mut delta = Delta::default();
         let mut logprobs = None;
+        let noise = obfuscation(self.options, &new.piece);
         match new.piece {
             Piece::Text(text) => {
                 delta.content = Some(text.into());
@@ -63,16 +97,34 @@ impl Events for ChatEvents {
                 delta.tool_calls = Some(vec![answer::tool_call_delta(piece)]);
             }
         }
-        self.chunk(generation, Some(choice(index, delta, logprobs, None)), None)
+        let choice = choice(index, delta, logprobs, None);
+        self.write(generation, Some(choice), None, noise, out);
+        Ok(())
     }
 
-    fn finish(&self, generation: &Generation, index: usize, reason: FinishReason) -> Vec<u8> {
+    fn finish(
+        &mut self,
+        generation: &Generation,
+        index: usize,
+        reason: FinishReason,
+        usage: Option<Usage>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let reason = answer::finish_reason(reason);
         let choice = choice(index, Delta::default(), None, Some(reason));
-        self.chunk(generation, Some(choice), None)
+        self.write(generation, Some(choice), None, None, out);
+        if let Some(usage) = usage {
+            if self.options.include_usage {
+                self.write(generation, None, Some(answer::usage(usage)), None, out);
+            }
+            write_event(DONE.as_bytes(), out);
+        }
+        Ok(())
     }
 
-    fn usage(&self, generation: &Generation, usage: Usage) -> Vec<u8> {
-        self.chunk(generation, None, Some(usage))
+    /// Without `[DONE]`, which says that a stream is complete.
+    fn error(&mut self, error: &Error, out: &mut Vec<u8>) {
+        write_event(&to_json(&self.dialect.body(error)), out);
     }
 }
 
@@ -80,7 +132,7 @@ fn choice(
     index: usize,
     delta: Delta<'_>,
     logprobs: Option<ChatLogprobs>,
-    finish_reason: Option<FinishReason>,
+    finish_reason: Option<usage::FinishReason>,
 ) -> ChunkChoice<'_> {
     ChunkChoice {
         index: choice_index(index),

@@ -1,59 +1,81 @@
 //! Completions as events.
 
 use fathom_api::completions::{Choice, Completion};
-use fathom_api::usage::{FinishReason, Usage};
-use fathom_proto::inference::{Delta, Piece};
+use fathom_api::sampling::StreamOptions;
+use fathom_api::sse::{DONE, write_event};
+use fathom_api::usage;
+use fathom_proto::Error;
+use fathom_proto::id::RequestId;
+use fathom_proto::inference::{Delta, FinishReason, Piece, Usage};
 
-use crate::answer::{choice_index, logprobs};
+use crate::answer::{self, choice_index, logprobs, obfuscation};
+use crate::dialect::Dialect;
 use crate::event_stream::{Events, to_json};
 use crate::generation::Generation;
 
 /// Writes `text_completion`s.
+#[derive(Clone)]
 pub struct CompletionEvents {
     id: String,
-    include_usage: bool,
+    options: StreamOptions,
+    dialect: Dialect,
     /// Where the next token of each choice begins, in characters.
     offsets: Vec<u32>,
 }
 
 impl CompletionEvents {
-    /// Events of so many choices under one id.
-    pub fn new(id: String, include_usage: bool, choices: usize) -> Self {
+    /// Events of so many choices of the request with this id.
+    pub fn new(
+        request: &RequestId,
+        choices: usize,
+        options: StreamOptions,
+        dialect: Dialect,
+    ) -> Self {
         Self {
-            id,
-            include_usage,
+            id: format!("cmpl-{request}"),
+            options,
+            dialect,
             offsets: vec![0; choices],
         }
     }
 
-    fn event(
+    fn write(
         &self,
         generation: &Generation,
         choice: Option<Choice<'_>>,
-        usage: Option<Usage>,
-    ) -> Vec<u8> {
-        to_json(&Completion {
+        usage: Option<usage::Usage>,
+        noise: Option<String>,
+        out: &mut Vec<u8>,
+    ) {
+        let event = to_json(&Completion {
             id: self.id.as_str().into(),
             object: "text_completion".into(),
             created: generation.created,
             model: generation.model.as_str().into(),
             system_fingerprint: generation.fingerprint.as_deref().map(Into::into),
             choices: choice.into_iter().collect(),
-            usage: self.include_usage.then_some(usage),
-        })
+            usage: self.options.include_usage.then_some(usage),
+            obfuscation: noise.map(Into::into),
+        });
+        write_event(&event, out);
     }
 }
 
 impl Events for CompletionEvents {
-    fn opening(&self, _: &Generation, _: usize) -> Option<Vec<u8>> {
-        None
-    }
+    fn opening(&mut self, _: &Generation, _: &mut Vec<u8>) {}
 
-    fn delta(&mut self, generation: &Generation, index: usize, delta: Delta) -> Vec<u8> {
+    fn delta(
+        &mut self,
+        generation: &Generation,
+        index: usize,
+        delta: Delta,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let offset = self.offsets.get_mut(index);
         let logprobs = offset
             .filter(|_| !delta.logprobs.is_empty())
             .map(|offset| logprobs::of_completion(delta.logprobs, offset));
+        let noise = obfuscation(self.options, &delta.piece);
         let text = match delta.piece {
             // A text has no thoughts; what an upstream takes for some is part of it.
             Piece::Text(text) | Piece::Reasoning(text) => text,
@@ -65,20 +87,36 @@ impl Events for CompletionEvents {
             logprobs,
             finish_reason: None,
         };
-        self.event(generation, Some(choice), None)
+        self.write(generation, Some(choice), None, noise, out);
+        Ok(())
     }
 
-    fn finish(&self, generation: &Generation, index: usize, reason: FinishReason) -> Vec<u8> {
+    fn finish(
+        &mut self,
+        generation: &Generation,
+        index: usize,
+        reason: FinishReason,
+        usage: Option<Usage>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let choice = Choice {
             index: choice_index(index),
             text: "".into(),
             logprobs: None,
-            finish_reason: Some(reason),
+            finish_reason: Some(answer::finish_reason(reason)),
         };
-        self.event(generation, Some(choice), None)
+        self.write(generation, Some(choice), None, None, out);
+        if let Some(usage) = usage {
+            if self.options.include_usage {
+                self.write(generation, None, Some(answer::usage(usage)), None, out);
+            }
+            write_event(DONE.as_bytes(), out);
+        }
+        Ok(())
     }
 
-    fn usage(&self, generation: &Generation, usage: Usage) -> Vec<u8> {
-        self.event(generation, None, Some(usage))
+    /// Without `[DONE]`, which says that a stream is complete.
+    fn error(&mut self, error: &Error, out: &mut Vec<u8>) {
+        write_event(&to_json(&self.dialect.body(error)), out);
     }
 }

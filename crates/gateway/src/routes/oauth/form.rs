@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use axum::extract::rejection::FormRejection;
 use axum::extract::{FromRequest, Request};
-use fathom_kit::server::Peer;
+use fathom_kit::server::{BodyStalled, Peer};
 use fathom_proto::identity::ClientAuthentication;
 use http::{HeaderMap, StatusCode};
 use schemars::Schema;
@@ -38,11 +38,11 @@ impl<S: Send + Sync> FromRequest<S> for Form {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         let headers = request.headers().clone();
-        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.0);
+        let peer = request.extensions().get::<Peer>().copied();
         let pairs = axum::Form::<Vec<(String, String)>>::from_request(request, state).await;
         let mut form = Self {
             headers,
-            address: peer.map(|peer| peer.ip()),
+            address: peer.and_then(|peer| peer.address),
             ..Self::default()
         };
         form.read(pairs.map_err(unreadable)?.0)?;
@@ -121,7 +121,9 @@ pub fn schema(required: &[&str], members: Value) -> Schema {
 }
 
 fn unreadable(rejection: FormRejection) -> Refusal {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+    if BodyStalled::is_cause_of(&rejection) {
+        Refusal::TooSlow
+    } else if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         Refusal::TooLarge
     } else {
         Refusal::Request(

@@ -17,6 +17,8 @@ pub enum Refusal {
     Request(&'static str),
     /// Its body is larger than any that makes sense.
     TooLarge,
+    /// Its body does not come.
+    TooSlow,
     /// It is for a grant that there is not.
     GrantType,
     /// It asks for a scope that its client has not.
@@ -46,6 +48,7 @@ impl IntoResponse for Refusal {
         let code = match self {
             Self::Client { .. } => ErrorCode::Unauthenticated,
             Self::TooLarge => ErrorCode::PayloadTooLarge,
+            Self::TooSlow => ErrorCode::RequestTimeout,
             _ => ErrorCode::InvalidRequest,
         };
         let (status, error, description) = match self {
@@ -54,6 +57,11 @@ impl IntoResponse for Refusal {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "invalid_request",
                 "the body is larger than 64 KiB",
+            ),
+            Self::TooSlow => (
+                StatusCode::REQUEST_TIMEOUT,
+                "invalid_request",
+                "the body did not come in time",
             ),
             Self::GrantType => (
                 bad,

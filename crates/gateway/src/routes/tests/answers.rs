@@ -7,7 +7,7 @@ use fathom_proto::inference::{
 use super::fakes::{delta, finished, piece, started};
 use super::*;
 
-fn hello() -> Vec<Result<Event, ErrorCode>> {
+pub fn hello() -> Vec<Result<Event, ErrorCode>> {
     vec![
         started(3),
         delta("Hel", 1),
@@ -18,13 +18,15 @@ fn hello() -> Vec<Result<Event, ErrorCode>> {
 }
 
 /// Ids and times differ from run to run.
-fn redacted(answer: &Answer) -> String {
+pub fn redacted(answer: &Answer) -> String {
     let id = answer.headers["x-request-id"].to_str().unwrap();
     let mut text = answer.body.replace(id, "ID");
-    while let Some(at) = text.find("\"created\":1") {
-        let from = at + "\"created\":".len();
-        let to = from + text[from..].find(|c: char| !c.is_ascii_digit()).unwrap();
-        text.replace_range(from..to, "0");
+    for name in ["\"created\":", "\"created_at\":"] {
+        while let Some(at) = text.find(&format!("{name}1")) {
+            let from = at + name.len();
+            let to = from + text[from..].find(|c: char| !c.is_ascii_digit()).unwrap();
+            text.replace_range(from..to, "0");
+        }
     }
     text
 }
@@ -118,7 +120,7 @@ async fn calls_of_functions_are_as_the_sdks_read_them() {
 }
 
 /// A thought, and a text whose euro sign is two tokens; one that cannot come stands beside it.
-fn probable() -> Vec<Result<Event, ErrorCode>> {
+pub fn probable() -> Vec<Result<Event, ErrorCode>> {
     let other = |token: &[u8], logprob| Alternative {
         token: token.to_vec(),
         logprob,

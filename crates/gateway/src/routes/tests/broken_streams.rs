@@ -42,8 +42,9 @@ async fn what_breaks_before_the_answer_begins_is_an_http_error() {
     }
 }
 
+/// The status has been sent long before, with the first sign of life.
 #[tokio::test(start_paused = true)]
-async fn a_generation_that_never_ends_is_ended_with_504() {
+async fn a_generation_that_never_ends_is_ended() {
     let answer = send(
         routes(fakes::hanging()),
         post("/v1/chat/completions", chat_body()),
@@ -51,6 +52,6 @@ async fn a_generation_that_never_ends_is_ended_with_504() {
     .await;
     assert_eq!(
         (answer.status.as_u16(), answer.error_code().as_str()),
-        (504, "deadline_exceeded")
+        (200, "deadline_exceeded")
     );
 }

@@ -63,7 +63,12 @@ pub fn gateway() -> Gateway {
 
 /// A gateway whose engine yields `events`, once.
 pub fn gateway_with(events: Events) -> Gateway {
-    over(FakeAuth::new(), Scripted(Mutex::new(Some(events))))
+    gateway_of(FakeAuth::new(), events)
+}
+
+/// The same, whose callers are those of `auth`.
+pub fn gateway_of(auth: Arc<FakeAuth>, events: Events) -> Gateway {
+    over(auth, Scripted(Mutex::new(Some(events))))
 }
 
 /// A gateway whose engine does as the test says, call by call.
@@ -135,6 +140,13 @@ impl Inference for Scripted {
         Ok(Box::pin(futures::stream::iter(events)))
     }
 
+    async fn count_tokens(&self, ask: GenerateRequest, _: RequestContext) -> Result<u32, Error> {
+        if ask.model.as_str() == "unknown" {
+            return Err(unknown());
+        }
+        Ok(ask.tools.map_or(7, |_| 70))
+    }
+
     async fn embed(&self, _: EmbedRequest, _: RequestContext) -> Result<Embeddings, Error> {
         Err(unasked())
     }
@@ -181,7 +193,12 @@ impl Call {
 
     /// Waits until nobody wants the answer any more.
     pub async fn dropped(&self) {
-        let closed = timeout(Duration::from_secs(5), self.events.closed());
+        self.dropped_within(Duration::from_secs(5)).await;
+    }
+
+    /// The same, with more patience.
+    pub async fn dropped_within(&self, limit: Duration) {
+        let closed = timeout(limit, self.events.closed());
         closed.await.expect("the call goes on");
     }
 }

@@ -15,10 +15,12 @@ use crate::Config;
 /// Asks for two continuations of each of two prompts, and waits for the calls, in their order.
 async fn ask(stream: bool) -> (JoinSet<Answer>, [Call; 4], Receiver<Call>) {
     let (gateway, mut asked) = steered();
-    let body = json!({
+    let mut body = json!({
         "model": "m", "prompt": ["a", "b"], "n": 2, "seed": 7, "stream": stream,
-        "stream_options": {"include_usage": true},
     });
+    if stream {
+        body["stream_options"] = json!({"include_usage": true});
+    }
     let mut answer = JoinSet::new();
     answer.spawn(send(routes(gateway), post("/v1/completions", body)));
     let mut calls = Vec::new();
@@ -81,7 +83,7 @@ async fn a_choice_is_asked_for_when_another_one_ends() {
         });
         let body = json!({
             "model": "m", "prompt": ["a", "b", "c", "d"], "n": 2, "stream": stream,
-            "stream_options": {"include_usage": true},
+            "stream_options": stream.then(|| json!({"include_usage": true})),
         });
         let mut answer = JoinSet::new();
         answer.spawn(send(routes(gateway), post("/v1/completions", body)));

@@ -24,8 +24,8 @@ async fn answers(
     answers
 }
 
-/// A path with its methods and the scope that callers need.
-type Guarded = (String, Vec<Method>, Scope);
+/// A path with its methods and who may call it.
+type Guarded = (String, Vec<Method>, Policy);
 
 /// Every guarded route, as clients are told of it.
 fn guarded() -> Vec<Guarded> {
@@ -42,11 +42,17 @@ fn guarded() -> Vec<Guarded> {
             continue;
         };
         assert_eq!(scopes.len(), item.len(), "{path}: some methods are open");
+        let by_key =
+            |operation: &Value| operation["security"][1]["key"][0].as_str() == Some(scope.as_str());
+        let policy = match item.values().all(by_key) {
+            true => Policy::ScopeByKey(scope),
+            false => Policy::Scope(scope),
+        };
         let methods = item.keys().map(|method| method.to_uppercase().parse());
         guarded.push((
             path.clone(),
             methods.collect::<Result<_, _>>().unwrap(),
-            scope,
+            policy,
         ));
     }
     guarded
@@ -56,13 +62,11 @@ fn guarded() -> Vec<Guarded> {
 #[test]
 fn the_document_and_the_table_agree_on_who_may_call() {
     let told = guarded().into_iter();
-    let told: Vec<_> = told
-        .map(|(path, _, scope)| (path, Policy::Scope(scope)))
-        .collect();
+    let told: Vec<_> = told.map(|(path, _, policy)| (path, policy)).collect();
     let guards: Vec<_> = table()
         .into_iter()
-        .filter(|(_, policy, _)| matches!(policy, Policy::Scope(_)))
         .map(|(path, policy, _)| (path.to_owned(), policy))
+        .filter(|(_, policy)| matches!(policy, Policy::Scope(_) | Policy::ScopeByKey(_)))
         .collect();
     assert!(!guards.is_empty());
     assert_eq!(told, guards);
@@ -78,7 +82,10 @@ async fn every_guarded_route_refuses_whoever_may_not_call_it() {
     let expired = token("a", &expired);
     let forged = token("another key", &claims("1"));
     for route in guarded() {
-        let (path, _, scope) = &route;
+        let (path, _, policy) = &route;
+        let (Policy::Scope(scope) | Policy::ScopeByKey(scope)) = policy else {
+            panic!("{path} is open");
+        };
         let others: Vec<_> = Scope::ALL.into_iter().filter(|it| it != scope).collect();
         let lacking = format!("everything but {}", scope.as_str());
         auth.key(&lacking, &lacking, &others);
@@ -168,6 +175,38 @@ async fn two_credentials_are_none() {
         .append("authorization", "Bearer unknown".parse().unwrap());
     let answer = send(routes(gateway()), ask).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+}
+
+/// Part of SEC-24: Anthropic's header is a credential on Anthropic's routes alone, and beside
+/// another one only if it is the same.
+#[tokio::test]
+async fn a_key_in_its_own_header_is_the_credential_of_some_routes() {
+    for path in ["/v1/messages", "/anthropic/v1/messages/count_tokens"] {
+        for (keys, bearer, status) in [
+            (&[ALL_SCOPES][..], None, 400),
+            (&[ALL_SCOPES], Some(ALL_SCOPES), 400),
+            (&[], Some(ALL_SCOPES), 400),
+            (&[ALL_SCOPES], Some(NO_SCOPES), 401),
+            (&[NO_SCOPES], Some(ALL_SCOPES), 401),
+            (&[ALL_SCOPES, ALL_SCOPES], None, 401),
+            (&["unknown"], None, 401),
+            (&[""], Some(ALL_SCOPES), 401),
+            (&[NO_SCOPES], None, 403),
+            (&[], None, 401),
+        ] {
+            let mut ask = request(Method::POST, path, bearer, "{}");
+            for key in keys {
+                ask.headers_mut().append("x-api-key", key.parse().unwrap());
+            }
+            let answer = send(routes(gateway()), ask).await;
+            let what = format!("{path} {keys:?} {bearer:?}");
+            assert_eq!(answer.status.as_u16(), status, "{what}");
+        }
+    }
+    let mut ask = request(Method::GET, "/v1/models", None, "");
+    ask.headers_mut()
+        .append("x-api-key", ALL_SCOPES.parse().unwrap());
+    assert_eq!(send(routes(gateway()), ask).await.status, 401);
 }
 
 /// Part of SEC-24: a route that anybody may call is an exception to look at. That each route has a

@@ -139,8 +139,10 @@ async fn auth_learns_where_a_client_calls_from_and_not_what_it_claims() {
     let auth = FakeAuth::new();
     let gateway = fakes::watching(&auth).await;
     let mut ask = form(&format!("{GRANT}&{SECRET}"));
-    let peer = "192.0.2.7:1234".parse().unwrap();
-    ask.extensions_mut().insert(Peer(Some(peer)));
+    ask.extensions_mut().insert(Peer {
+        address: "192.0.2.7".parse().ok(),
+        secure: false,
+    });
     let claimed = "203.0.113.1".parse().unwrap();
     ask.headers_mut().insert("x-forwarded-for", claimed);
     assert_eq!(send(routes(gateway), ask).await.status, StatusCode::OK);

@@ -1,15 +1,21 @@
 //! WebSockets whose caller is refused, or changes while they are open; on real sockets.
 
+mod handshakes;
+mod lanes;
+mod memory;
+mod protocol;
+
 use std::sync::Arc;
 
 use fathom_proto::identity::{Change, Scope};
 use fathom_proto::inference::{Assignment, Event, FinishReason, Piece, Route, Usage};
 use futures::{SinkExt, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Duration, timeout};
-use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::*;
 use crate::Config;
@@ -17,7 +23,7 @@ use crate::identity::fake::FakeAuth;
 
 const KEY: &str = "sk-key";
 
-type Socket = tokio_tungstenite::WebSocketStream<TcpStream>;
+type Socket = WebSocketStream<TcpStream>;
 
 /// A gateway whose engine begins and never goes on, and a client that has connected with `bearer`
 /// in its handshake.
@@ -44,13 +50,15 @@ async fn connect_to(gateway: Gateway, bearer: Option<&str>) -> Socket {
     socket
 }
 
-async fn say(socket: &mut Socket, message: Value) {
+async fn say<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>, message: Value) {
     let text = Message::text(message.to_string());
     socket.send(text).await.unwrap();
 }
 
 /// Everything until the close: the codes of errors, and the close code.
-async fn ending(socket: &mut Socket) -> (Vec<String>, u16) {
+async fn ending<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut WebSocketStream<S>,
+) -> (Vec<String>, u16) {
     let mut errors = Vec::new();
     let read = async {
         loop {

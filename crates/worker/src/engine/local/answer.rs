@@ -106,8 +106,13 @@ impl Answer {
                 let mut events = self.deltas(rest);
                 events.push(Event::Finished {
                     reason: match reason {
-                        EngineFinish::Stop if self.parser.called() => FinishReason::ToolCalls,
+                        EngineFinish::Stop | EngineFinish::StopString(_)
+                            if self.parser.called() =>
+                        {
+                            FinishReason::ToolCalls
+                        }
                         EngineFinish::Stop => FinishReason::Stop,
+                        EngineFinish::StopString(index) => FinishReason::stop_text(index),
                         EngineFinish::Length => FinishReason::Length,
                     },
                     usage: Usage {

@@ -11,6 +11,7 @@ use fathom_proto::inference::{
 };
 
 use crate::Error;
+use crate::engine::local::thoughts::Thoughts;
 use crate::engine::param;
 
 /// What a request asks the engine for.
@@ -34,17 +35,29 @@ const PLAIN: AnswerStyle = AnswerStyle {
 impl Prepared {
     /// Reads the request. Blocks for milliseconds when the prompt is long, and for up to a second
     /// when the answer has a form.
-    pub fn of(weights: &Weights, request: GenerateRequest) -> Result<Self, Error> {
-        // A model that must not call anything is shown nothing to call.
-        let tools = request
-            .tools
-            .filter(|tools| tools.choice != ToolChoice::None);
+    pub fn of(
+        weights: &Weights,
+        request: GenerateRequest,
+        thoughts: Thoughts,
+    ) -> Result<Self, Error> {
+        let tools = shown(request.tools);
         let is_chat = matches!(request.prompt, Prompt::Chat(_));
-        let tokens = tokens(weights, request.prompt, tools.as_ref())?;
-        let style = if is_chat {
-            weights.answer_style(&tokens)
-        } else {
-            PLAIN
+        let begun = is_begun(&request.prompt);
+        if begun && !matches!(request.format, Format::Text) {
+            return Err(Error::Unsupported {
+                param: "response_format".to_owned(),
+                problem: "a form holds for whole answers, not after a `prefix`".to_owned(),
+            });
+        }
+        let tokens = tokens(weights, request.prompt, tools.as_ref(), &thoughts)?;
+        let style = match is_chat {
+            // What has begun to be said is not a thought.
+            true if begun => AnswerStyle {
+                thinking: Thinking::Never,
+                ..weights.answer_style(&tokens)
+            },
+            true => weights.answer_style(&tokens),
+            false => PLAIN,
         };
         let style = AnswerStyle {
             calls: style.calls.filter(|_| tools.is_some()),
@@ -82,7 +95,36 @@ impl Prepared {
     }
 }
 
-fn tokens(weights: &Weights, prompt: Prompt, tools: Option<&Tools>) -> Result<Vec<Token>, Error> {
+/// How many tokens a prompt has. Blocks for milliseconds when it is long.
+pub(super) fn count(
+    weights: &Weights,
+    request: GenerateRequest,
+    thoughts: &Thoughts,
+) -> Result<usize, Error> {
+    let tools = shown(request.tools);
+    Ok(tokens(weights, request.prompt, tools.as_ref(), thoughts)?.len())
+}
+
+/// A model that must not call anything is shown nothing to call.
+fn shown(tools: Option<Tools>) -> Option<Tools> {
+    tools.filter(|tools| tools.choice != ToolChoice::None)
+}
+
+/// Whether the prompt holds the beginning of the answer.
+fn is_begun(prompt: &Prompt) -> bool {
+    match prompt {
+        Prompt::Chat(turns) => turns.last().is_some_and(|turn| turn.prefix),
+        _ => false,
+    }
+}
+
+fn tokens(
+    weights: &Weights,
+    prompt: Prompt,
+    tools: Option<&Tools>,
+    thoughts: &Thoughts,
+) -> Result<Vec<Token>, Error> {
+    let begun = is_begun(&prompt);
     let param = param(&prompt);
     let tokens = match prompt {
         Prompt::Text(text) => weights.tokenize(&text),
@@ -92,7 +134,15 @@ fn tokens(weights: &Weights, prompt: Prompt, tools: Option<&Tools>) -> Result<Ve
             let messages = messages.collect::<Result<Vec<_>, _>>()?;
             let functions = tools.map_or(&[][..], |tools| &tools.functions);
             let tools: Vec<_> = functions.iter().map(tool).collect();
-            weights.render_chat(&messages, &tools)
+            let render = |options| weights.render_chat_as(&messages, &tools, &options);
+            let tokens = render(thoughts.options(begun));
+            if let (false, Ok(tokens)) = (begun, &tokens)
+                && let Some(otherwise) = thoughts.otherwise(weights.answer_style(tokens))
+                && render(otherwise).is_ok_and(|thinking| thinking == *tokens)
+            {
+                return Err(thoughts.refused());
+            }
+            tokens
         }
         Prompt::Tokens(ids) => {
             let ids = ids.into_iter().map(|id| i32::try_from(id).map(Token));

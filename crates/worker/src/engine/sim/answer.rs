@@ -150,8 +150,9 @@ impl Answer {
             let text = match self.stops.push(&word.text) {
                 Scan::Open(text) => text,
                 Scan::Stopped(text) => {
-                    self.stage = Stage::Finish(FinishReason::Stop);
-                    return self.send(text).ok_or(FinishReason::Stop);
+                    let index = self.stops.stopped_by().unwrap_or_default();
+                    self.stage = Stage::Finish(FinishReason::stop_text(index));
+                    return self.send(text).ok_or(FinishReason::stop_text(index));
                 }
             };
             if let Some(event) = self.send(text) {

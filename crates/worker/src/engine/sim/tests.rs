@@ -240,7 +240,7 @@ async fn a_stop_text_ends_an_answer_and_is_no_part_of_it() {
         ..text("a prompt")
     };
     let (text, sum, reason, usage) = run(&sim, request).await;
-    assert_eq!((text.as_str(), reason), (before, FinishReason::Stop));
+    assert_eq!((text.as_str(), reason), (before, FinishReason::StopText(0)));
     assert!(sum <= usage.completion_tokens);
 }
 

@@ -45,6 +45,8 @@ async fn begun(worker: &Running, request: GenerateRequest) -> Option<u32> {
 async fn a_prompt_is_estimated_before_its_answer_ends() {
     let silent = Server::start(vec![head(), send(text("Hel")), Step::Hang]).await;
     let worker = start(config(&silent.url())).await;
+    let counted = worker.count_tokens(with_function(), context()).await;
+    assert_eq!(counted.unwrap(), 11, "and the server is not asked");
     assert_eq!(begun(&worker, hello()).await, Some(2));
     assert_eq!(begun(&worker, with_function()).await, Some(11));
     let called = Turn {

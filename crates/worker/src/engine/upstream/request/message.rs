@@ -8,13 +8,14 @@ use super::{Extra, parse};
 use crate::Error;
 
 /// Fields of a turn that this version writes itself.
-const OURS: [&str; 6] = [
+const OURS: [&str; 7] = [
     "role",
     "content",
     "name",
     "reasoning_content",
     "tool_calls",
     "tool_call_id",
+    "prefix",
 ];
 
 /// One turn.
@@ -30,6 +31,9 @@ pub(super) struct Message<'a> {
     tool_calls: Vec<Call<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_call_id: Option<&'a str>,
+    /// DeepSeek's word for a turn that goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefix: Option<bool>,
     #[serde(flatten)]
     extra: Extra<'a>,
 }
@@ -83,6 +87,7 @@ impl<'a> Message<'a> {
             reasoning_content: turn.reasoning.as_deref(),
             tool_calls: calls.collect(),
             tool_call_id: turn.tool_call_id.as_deref(),
+            prefix: turn.prefix.then_some(true),
             extra,
         })
     }

@@ -180,7 +180,8 @@ fn a_turn_keeps_its_parts_calls_and_unknown_fields() {
             name: "f".to_owned(),
             arguments: "{".to_owned(),
         }],
-        extra: Some(Json(r#"{"prefix":true,"role":"system"}"#.to_owned())),
+        prefix: true,
+        extra: Some(Json(r#"{"z":1,"role":"system"}"#.to_owned())),
         ..ChatMessage::new(ChatRole::Assistant, "")
     };
     let result = ChatMessage {
@@ -200,6 +201,7 @@ fn a_turn_keeps_its_parts_calls_and_unknown_fields() {
                     {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{"}},
                 ],
                 "prefix": true,
+                "z": 1,
             },
             {
                 "role": "tool",

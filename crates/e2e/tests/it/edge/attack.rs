@@ -1,0 +1,230 @@
+//! EDGE-5 and EDGE-8 to EDGE-10: programs of others against the gateway. Whatever they do, somebody
+//! else is served meanwhile.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fathom::Config;
+use fathom_e2e::{Cluster, Wiring};
+use reqwest::StatusCode;
+use secrecy::ExposeSecret;
+use tokio::process::Command;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::{Instant, sleep, timeout};
+
+/// One attack at a time: what each proves is how long somebody else waits.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// How long a program may take.
+const LIMIT: Duration = Duration::from_secs(60);
+/// How long somebody else may wait for an answer, on a machine that has other things to do.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A gateway whose times are short, so that tests are.
+async fn cluster(adjust: fn(&mut Config)) -> (Cluster, MutexGuard<'static, ()>) {
+    let turn = TURN.lock().await;
+    let builder = Cluster::builder(Wiring::InProcess).config(adjust);
+    (builder.start().await.unwrap(), turn)
+}
+
+fn short(config: &mut Config) {
+    let limits = &mut config.gateway.limits;
+    limits.header_timeout = Duration::from_secs(2);
+    limits.body_timeout = Some(Duration::from_secs(2));
+    limits.idle_timeout = Some(Duration::from_secs(2));
+    limits.write_timeout = Some(Duration::from_secs(2));
+}
+
+/// Runs a program, and asks the gateway something twice a second until it ends.
+async fn withstands(cluster: &Cluster, command: &mut Command) -> (i32, String) {
+    let what = format!("{command:?}");
+    let mut running = std::pin::pin!(command.kill_on_drop(true).output());
+    let begun = Instant::now();
+    let mut slowest = Duration::ZERO;
+    let output = loop {
+        tokio::select! {
+            output = running.as_mut() => break output.unwrap(),
+            () = sleep(Duration::from_millis(500)) => {}
+        }
+        let asked = Instant::now();
+        assert!(begun.elapsed() < LIMIT, "still running: {what}");
+        answers(cluster).await;
+        slowest = slowest.max(asked.elapsed());
+    };
+    answers(cluster).await;
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let took = begun.elapsed();
+    println!("it took {took:?}, and the slowest answer to others {slowest:?}");
+    (output.status.code().unwrap_or(-1), text)
+}
+
+/// Somebody else, over a connection of their own, is served.
+async fn answers(cluster: &Cluster) {
+    let url = format!("{}/v1/models", cluster.base_url);
+    let key = cluster.demo.api_key.expose_secret();
+    let client = reqwest::Client::builder()
+        .timeout(PATIENCE)
+        .build()
+        .unwrap();
+    let answer = client.get(url).bearer_auth(key).send().await;
+    assert_eq!(answer.unwrap().status(), StatusCode::OK);
+}
+
+fn slowhttptest(cluster: &Cluster, path: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("slowhttptest");
+    command.args(["-c", "200", "-r", "200", "-l", "15", "-p", "3", "-u"]);
+    command
+        .arg(format!("{}{path}", cluster.base_url))
+        .args(arguments);
+    command
+}
+
+/// EDGE-5: in each of its three modes slowhttptest finds the service available, and its connections
+/// closed before its time is over.
+#[tokio::test]
+async fn edge_5_slowhttptest_holds_nothing() {
+    let (cluster, _turn) = cluster(short).await;
+    for (path, mode) in [
+        ("/v1/models", &["-H", "-i", "3"][..]),
+        ("/oauth/token", &["-B", "-i", "3", "-s", "8192"]),
+        (
+            "/v1/models",
+            &["-X", "-w", "64", "-y", "256", "-n", "1", "-z", "64"],
+        ),
+    ] {
+        // It sees that a connection is closed once it has read what came before.
+        let mut attack = slowhttptest(&cluster, path, mode);
+        let (_, text) = withstands(&cluster, &mut attack).await;
+        let text = without_colours(&text);
+        assert!(
+            text.contains("No open connections left"),
+            "{mode:?}: {text}"
+        );
+        assert!(
+            !text.contains("service available:   NO"),
+            "{mode:?}: {text}"
+        );
+    }
+}
+
+/// What a terminal would show.
+fn without_colours(text: &str) -> String {
+    let mut parts = text.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |shown, part| {
+        shown
+            + part
+                .split_once(|c: char| c.is_ascii_alphabetic())
+                .map_or("", |(_, rest)| rest)
+    })
+}
+
+/// EDGE-8, with 20,000 of its 100,000 requests: none fails, on either protocol.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn edge_8_a_load_of_requests_is_served_without_an_error() {
+    let (cluster, _turn) = cluster(|_| {}).await;
+    let key = format!(
+        "authorization: Bearer {}",
+        cluster.demo.api_key.expose_secret()
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let chat = folder.path().join("chat.json");
+    let body = r#"{"model": "deepseek-chat", "messages": [{"role": "user", "content": "hi"}]}"#;
+    std::fs::write(&chat, body).unwrap();
+    let chat = [
+        "-d",
+        chat.to_str().unwrap(),
+        "-H",
+        "content-type: application/json",
+    ];
+    for (path, count, more) in [
+        ("/v1/models", 14_000, &["-m", "10"][..]),
+        ("/v1/models", 5_000, &["--h1"]),
+        ("/v1/chat/completions", 1_000, &chat),
+    ] {
+        let mut load = Command::new("h2load");
+        load.args(["-c", "20", "-n", &count.to_string(), "-H", &key])
+            .args(more);
+        load.arg(format!("{}{path}", cluster.base_url));
+        let (_, text) = withstands(&cluster, &mut load).await;
+        let done = format!("{count} total, {count} started, {count} done, {count} succeeded");
+        assert!(text.contains(&done), "{text}");
+        assert!(
+            text.contains(&format!("status codes: {count} 2xx")),
+            "{text}"
+        );
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only the test run knows where Python is"
+)]
+pub fn python() -> PathBuf {
+    let python = std::env::var_os("FATHOM_TEST_PYTHON");
+    let python = python.unwrap_or_else(|| panic!("FATHOM_TEST_PYTHON is not set: run `make test`"));
+    python.into()
+}
+
+fn h2_flood(cluster: &Cluster, way: &str) -> Command {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/h2_flood.py");
+    let address = cluster.base_url.trim_start_matches("http://");
+    let (host, port) = address.rsplit_once(':').unwrap();
+    let mut command = Command::new(python());
+    command.arg(script).args([host, port, way]);
+    command
+}
+
+/// EDGE-4, EDGE-9 and EDGE-10: a client of HTTP/2 that only makes work loses its connection, with
+/// a word, and nobody else notices.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn edge_9_and_10_floods_of_http_2_end_their_connection_alone() {
+    let (cluster, _turn) = cluster(|_| {}).await;
+    let before = resident();
+    for (way, goaway) in [
+        ("rapid_reset", "goaway 11"),
+        ("settings", "goaway 0"),
+        ("ping", "goaway 0"),
+        ("priority", "goaway 0"),
+        ("continuation", "goaway 11"),
+        ("empty_continuation", "goaway 11"),
+        ("header_bomb", "goaway"),
+        ("empty_data", "goaway 11"),
+        ("window_update", "goaway 3"),
+        ("half_closed", "goaway"),
+        ("too_large_frame", "goaway 6"),
+    ] {
+        let (status, text) = withstands(&cluster, &mut h2_flood(&cluster, way)).await;
+        println!("{way}: {text}");
+        assert_eq!(status, 0, "{way}: {text}");
+        // A reset may overtake it.
+        assert!(
+            text.contains(goaway) || text.contains("closed"),
+            "{way}: {text}"
+        );
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 64 * 1024, "{grown} KiB more");
+}
+
+/// EDGE-10: streams beyond the number that a client was told are refused, and the others are not.
+#[tokio::test]
+async fn edge_10_streams_beyond_the_number_are_refused() {
+    let (cluster, _turn) = cluster(|_| {}).await;
+    let mut attack = h2_flood(&cluster, "too_many_streams");
+    let run = timeout(LIMIT, withstands(&cluster, &mut attack)).await;
+    let (status, text) = run.unwrap();
+    assert_eq!(status, 0, "{text}");
+}
+
+/// Memory of this process, in KiB.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap()
+}

@@ -1,0 +1,118 @@
+//! Whose API a route speaks. OpenAI's is below `/v1`; DeepSeek serves the same routes without it,
+//! and below `/beta` with what it calls beta. They differ in errors, and in what a request may
+//! hold; this is the one place that tells them apart, by the path.
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use fathom_api::error::ErrorBody;
+use fathom_proto::{Error, ErrorCode};
+use http::{StatusCode, header};
+
+use crate::error::{self, ErrorNote};
+use crate::json::Malformed;
+
+/// Whose API a route speaks; an extension of every request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// OpenAI's, and whatever is only ours.
+    #[default]
+    OpenAi,
+    /// DeepSeek's.
+    DeepSeek {
+        /// Below `/beta`: prefixes of answers and strict functions.
+        beta: bool,
+    },
+}
+
+impl Dialect {
+    /// The dialect of a path.
+    pub fn of(path: &str) -> Self {
+        let first = path.trim_start_matches('/').split('/').next();
+        match first.unwrap_or_default() {
+            "beta" => Self::DeepSeek { beta: true },
+            "chat" | "completions" | "embeddings" | "models" | "user" => {
+                Self::DeepSeek { beta: false }
+            }
+            _ => Self::OpenAi,
+        }
+    }
+
+    /// The body of an error.
+    pub fn body(self, error: &Error) -> ErrorBody<'_> {
+        let mut body = error::body(error);
+        body.error.code = Some(self.word(error.code).into());
+        body
+    }
+
+    /// The `code` in the body of an error.
+    pub fn word(self, code: ErrorCode) -> &'static str {
+        let row = code.row();
+        match (self, row.http) {
+            // Every refusal has this one code there, and the status says more.
+            (Self::DeepSeek { .. }, 400..500) if code != ErrorCode::RateLimited => {
+                "invalid_request_error"
+            }
+            _ => row.name,
+        }
+    }
+
+    /// The status of an error that is `malformed` if the request could not be read at all.
+    pub fn status(self, code: ErrorCode, malformed: bool) -> u16 {
+        match (self, code) {
+            (Self::OpenAi, code) => code.row().http,
+            (_, ErrorCode::InvalidRequest) if !malformed => 422,
+            (_, ErrorCode::ModelNotFound) => 400,
+            // There is no 502.
+            (_, ErrorCode::WorkerFailed) => 500,
+            (_, code) => code.row().http,
+        }
+    }
+}
+
+/// The layer that tells handlers the dialect, and gives errors its form, whichever handler or layer
+/// inside of it they come from.
+pub async fn layer(mut request: Request, next: Next) -> Response {
+    let dialect = Dialect::of(request.uri().path());
+    request.extensions_mut().insert(dialect);
+    let mut response = next.run(request).await;
+    if dialect == Dialect::OpenAi {
+        return response;
+    }
+    let Some(ErrorNote(error)) = response.extensions().get::<ErrorNote>().cloned() else {
+        return response;
+    };
+    let malformed = response.extensions().get::<Malformed>().is_some();
+    if let Ok(status) = StatusCode::from_u16(dialect.status(error.code, malformed)) {
+        *response.status_mut() = status;
+    }
+    *response.body_mut() = axum::Json(dialect.body(&error)).into_response().into_body();
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_decides() {
+        for path in ["/v1/chat/completions", "/oauth/token", "/nowhere", "/"] {
+            assert_eq!(Dialect::of(path), Dialect::OpenAi, "{path}");
+        }
+        for path in ["/chat/completions", "/models/m", "/user/balance"] {
+            assert_eq!(
+                Dialect::of(path),
+                Dialect::DeepSeek { beta: false },
+                "{path}"
+            );
+        }
+        for path in ["/beta/chat/completions", "/beta/completions"] {
+            assert_eq!(
+                Dialect::of(path),
+                Dialect::DeepSeek { beta: true },
+                "{path}"
+            );
+        }
+    }
+}

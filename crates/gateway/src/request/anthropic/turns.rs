@@ -1,0 +1,120 @@
+//! Conversations.
+
+use fathom_api::messages::{Content, InputMessage};
+use fathom_proto::inference::{ChatMessage, ChatRole};
+
+use super::block::{Block, blocks, misplaced};
+use crate::error::ApiError;
+use crate::request::object::Object;
+use crate::request::speech::Speech;
+
+/// The domain's form of a conversation. The result of a call is a turn of its own there.
+pub fn conversation(
+    system: Option<Content>,
+    messages: Vec<InputMessage>,
+) -> Result<Vec<ChatMessage>, ApiError> {
+    let mut turns = Vec::with_capacity(messages.len() + 1);
+    if let Some(system) = system {
+        let said = text("system", system, "`system`")?;
+        if !said.is_empty() {
+            turns.push(said.turn(ChatRole::System));
+        }
+    }
+    match messages.last() {
+        None => {
+            return Err(ApiError::invalid(
+                "messages",
+                "`messages` is empty; send at least one",
+            ));
+        }
+        Some(last) if last.role == "assistant" => {
+            return Err(ApiError::invalid(
+                "messages",
+                "the last of the `messages` is of the `assistant`, whose turn cannot be continued \
+                 here; end with one of the `user`",
+            ));
+        }
+        Some(_) => {}
+    }
+    for (index, message) in messages.into_iter().enumerate() {
+        let mut rest = Object::new(format!("messages[{index}]"), message.extra);
+        // Answers that come back whole have them.
+        rest.ignore(&[
+            "id",
+            "type",
+            "model",
+            "stop_reason",
+            "stop_sequence",
+            "usage",
+        ]);
+        let at = rest.path("content");
+        match message.role.as_str() {
+            "user" => user(&at, message.content, &mut turns)?,
+            "assistant" => turns.push(assistant(&at, message.content)?),
+            "system" => {
+                let said = text(&at, message.content, "a turn of the `system`")?;
+                turns.push(said.turn(ChatRole::System));
+            }
+            _ => return Err(rest.invalid("role", "must be `user`, `assistant` or `system`")),
+        }
+        rest.end()?;
+    }
+    Ok(turns)
+}
+
+fn text(at: &str, content: Content, place: &str) -> Result<Speech, ApiError> {
+    let mut said = Speech::default();
+    for (at, block) in blocks(at, content)? {
+        match block {
+            Block::Text(text) => said.text(text),
+            _ => return Err(misplaced(&at, place)),
+        }
+    }
+    Ok(said)
+}
+
+fn user(at: &str, content: Content, turns: &mut Vec<ChatMessage>) -> Result<(), ApiError> {
+    let before = turns.len();
+    let mut said = Speech::default();
+    for (at, block) in blocks(at, content)? {
+        match block {
+            Block::Text(text) => said.text(text),
+            Block::Image(url) => said.image(&url, None),
+            Block::ToolResult { id, said: result } => {
+                if !said.is_empty() {
+                    turns.push(std::mem::take(&mut said).turn(ChatRole::User));
+                }
+                let mut turn = result.turn(ChatRole::Tool);
+                turn.tool_call_id = Some(id);
+                turns.push(turn);
+            }
+            Block::Thinking(_) | Block::ToolUse(_) => {
+                return Err(misplaced(&at, "a turn of the `user`"));
+            }
+        }
+    }
+    if !said.is_empty() || turns.len() == before {
+        turns.push(said.turn(ChatRole::User));
+    }
+    Ok(())
+}
+
+fn assistant(at: &str, content: Content) -> Result<ChatMessage, ApiError> {
+    let mut said = Speech::default();
+    let mut thought = String::new();
+    let mut calls = Vec::new();
+    for (at, block) in blocks(at, content)? {
+        match block {
+            Block::Text(text) => said.text(text),
+            Block::Thinking(text) => thought.push_str(&text),
+            Block::ToolUse(call) => calls.push(call),
+            Block::Image(_) | Block::ToolResult { .. } => {
+                return Err(misplaced(&at, "a turn of the `assistant`"));
+            }
+        }
+    }
+    let mut turn = said.turn(ChatRole::Assistant);
+    turn.reasoning = Some(thought).filter(|thought| !thought.is_empty());
+    turn.tool_calls = calls;
+    Ok(turn)
+}
