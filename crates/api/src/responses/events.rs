@@ -156,6 +156,7 @@ impl Event<'_> {
 
 /// Something of a part of an item.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Responses{T}")]
 pub struct At<'a, T> {
     /// Which item.
     pub item_id: Cow<'a, str>,
@@ -170,6 +171,7 @@ pub struct At<'a, T> {
 
 /// Something of a part of a summary.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ResponsesSummary{T}")]
 pub struct SummaryAt<'a, T> {
     /// Which item.
     pub item_id: Cow<'a, str>,

@@ -94,6 +94,8 @@ pub enum Content {
     Events(SchemaOf),
     /// A message of Protocol Buffers, by its name.
     Message(&'static str),
+    /// Such messages as they come.
+    Messages(&'static str),
     /// An object or a text that is not described any further.
     Other,
 }
@@ -144,7 +146,7 @@ impl Operation {
 
     /// It answers 200 with messages of Protocol Buffers as they come.
     pub fn streams_messages(&mut self, name: &'static str) {
-        self.ok().content.push((DELIMITED, Content::Message(name)));
+        self.ok().content.push((DELIMITED, Content::Messages(name)));
     }
 
     /// It answers 200 with what has no type here.
@@ -201,6 +203,13 @@ impl Answer {
                     "x-event-schema": schemas.written(*schema),
                 }),
                 Content::Message(name) => message(name),
+                Content::Messages(name) => {
+                    let mut described = message(name);
+                    described["schema"]["description"] =
+                        format!("Messages `{PACKAGE}.{name}`, each behind its length as a varint.")
+                            .into();
+                    described
+                }
                 Content::Other if media.ends_with("json") => {
                     json!({ "schema": {"type": "object"} })
                 }
@@ -216,13 +225,16 @@ impl Answer {
     }
 }
 
+/// Where the messages are described.
+const PACKAGE: &str = "fathom.inference.v1";
+
 /// A message in OpenAPI's words, which has none for what is in it.
 pub fn message(name: &str) -> Value {
     json!({
         "schema": {
             "type": "string",
             "format": "binary",
-            "description": format!("The message `fathom.inference.v1.{name}`."),
+            "description": format!("The message `{PACKAGE}.{name}`."),
         },
     })
 }

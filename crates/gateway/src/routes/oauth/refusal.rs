@@ -97,6 +97,7 @@ impl Failure for Refusal {
         operation.form = ErrorForm::OAuth;
         operation.failures.extend([
             ErrorCode::InvalidRequest,
+            ErrorCode::RequestTimeout,
             ErrorCode::PayloadTooLarge,
             ErrorCode::Unauthenticated,
             ErrorCode::RateLimited,

@@ -139,6 +139,10 @@ async fn a_number_is_bounded_as_the_document_says() {
                     if field == "top_logprobs" {
                         body["logprobs"] = json!(true);
                     }
+                    // Nothing can be asked of a text that is told.
+                    if field == "max_tokens" && path == "/v1/completions" {
+                        body["echo"] = json!(true);
+                    }
                     send(routes(gateway()), post(path, body)).await
                 };
                 let outside = ask(at + beyond).await;
