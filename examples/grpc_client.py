@@ -19,7 +19,9 @@ import messages
 completion, inference, completion_grpc = messages.load()
 
 SERVICE = "fathom.inference.v1.CompletionService"
-channel = grpc.insecure_channel(os.environ.get("FATHOM_GRPC", "127.0.0.1:8081"))
+# The path of a Unix socket, which grpcio would send as `:authority`, is none.
+AUTHORITY = [("grpc.default_authority", "localhost")]
+channel = grpc.insecure_channel(os.environ.get("FATHOM_GRPC", "127.0.0.1:8081"), AUTHORITY)
 stub = completion_grpc.CompletionServiceStub(channel)
 METADATA = (("authorization", f"Bearer {os.environ['FATHOM_API_KEY']}"),)
 

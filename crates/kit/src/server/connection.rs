@@ -153,11 +153,13 @@ impl Server {
             Body::new(RequestBody::new(body, limit, in_flight.activity()))
         };
         let http2 = parts.version == Version::HTTP_2;
+        let activity = in_flight.activity();
         let routes = self.routes.clone();
         let answered = routes.oneshot(Request::from_parts(parts, body)).await;
         let mut response = answered.unwrap_or_else(|never| match never {});
-        if !http2 && is_refused_body(response.status()) {
-            // hyper closes only after it has said that the connection goes on.
+        if !http2 && (is_refused_body(response.status()) || activity.is_unread()) {
+            // hyper closes only after it has said that the connection goes on, and a client that
+            // believes it sends its next request into the close.
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }

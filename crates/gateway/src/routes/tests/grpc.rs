@@ -257,6 +257,8 @@ async fn health_follows_readiness_and_draining() {
     let (readiness, shutdown) = (Readiness::default(), Shutdown::new(Duration::from_secs(1)));
     readiness.set("router", false);
     shutdown.spawn(health.follow(readiness.clone(), shutdown.clone()));
+    // It says something from its first step on, which comes before the next one of this task.
+    tokio::task::yield_now().await;
     let ask = HealthCheckRequest {
         service: "fathom.inference.v1.CompletionService".to_owned(),
     };
