@@ -197,9 +197,10 @@ impl Answer {
         let content = self.content.iter().map(|(media, content)| {
             let content = match content {
                 Content::Json(schema) => json!({ "schema": schemas.written(*schema) }),
-                // OpenAPI has a word for events from 3.2 on.
+                // OpenAPI has a word for events from 3.2 on. Some take a schema here for that of
+                // an event, others for that of the whole, so that it says nothing of either.
                 Content::Events(schema) => json!({
-                    "schema": {"type": "string"},
+                    "schema": {"description": "Events; `x-event-schema` is of the `data` of one."},
                     "x-event-schema": schemas.written(*schema),
                 }),
                 Content::Message(name) => message(name),
