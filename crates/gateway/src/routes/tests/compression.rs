@@ -232,11 +232,7 @@ async fn a_body_that_cannot_be_inflated_is_refused() {
     cut.truncate(cut.len() - 10);
     // A frame of zstd whose window would be 2 GiB.
     let window = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa8, 0x01, 0x00, 0x00];
-    for (encoding, body) in [
-        ("gzip", cut),
-        ("gzip", text.into_bytes()),
-        ("zstd", window),
-    ] {
+    for (encoding, body) in [("gzip", cut), ("gzip", text.into_bytes()), ("zstd", window)] {
         let answer = send(routes(talkative()), compressed(encoding, body)).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.body);
         assert!(answer.body.contains("Content-Encoding"), "{}", answer.body);
