@@ -7,7 +7,7 @@
 //! - [`sse`]: the event stream of an upstream
 //! - [`chat`]: the JSON of a chat request
 //! - [`socket`]: a message on the WebSocket
-//! - [`protobuf`]: a request between the services
+//! - [`protobuf`]: a request of a caller, and one between the services
 //! - [`jwt`]: a JWT as bearer
 #![expect(
     clippy::panic,

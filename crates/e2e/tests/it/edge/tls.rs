@@ -1,5 +1,6 @@
 //! EDGE-11 through the configuration of the gateway; its details are tests of the accept loop.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::LazyLock;
@@ -49,20 +50,75 @@ async fn edge_11_the_public_port_speaks_tls() {
         ask = lambda path: requests.get(base + path, verify=ca, headers={'authorization': 'Bearer ' + key})\n\
         print(ask('/v1/models').json()['data'][0]['id'])\n\
         print(ask('/.well-known/oauth-authorization-server').json()['issuer'])\n";
-    let asked = Command::new(python())
-        .args(["-c", program, &cluster.base_url])
-        .arg(file("tls.crt"))
-        .arg(cluster.demo.api_key.expose_secret())
+    let key = cluster.demo.api_key.expose_secret();
+    let ca = file("tls.crt");
+    let lines = prints(
+        program,
+        [cluster.base_url.as_ref(), ca.as_os_str(), key.as_ref()],
+    )
+    .await;
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert_eq!(lines[1], cluster.base_url);
+}
+
+/// GRPC-5: the port for gRPC has the TLS of the public one: who speaks without it, takes the server
+/// for another one, or has no certificate where one is asked for, gets no answer at all.
+#[tokio::test]
+async fn grpc_5_the_port_for_grpc_asks_for_tls_and_certificates() {
+    let with_clients = |config: &mut fathom::Config| {
+        config.gateway.tls = Some(TlsConfig {
+            certificate: file("tls.crt"),
+            key: file("tls.key"),
+            client_ca: Some(file("tls.crt")),
+        });
+    };
+    let builder = Cluster::builder(Wiring::InProcess).config(with_clients);
+    let cluster = builder.start().await.unwrap();
+    let address = cluster.grpc_url.strip_prefix("https://").unwrap();
+    let program = "import sys, grpc\n\
+        from grpc_health.v1 import health_pb2, health_pb2_grpc\n\
+        address, *files = sys.argv[1:]\n\
+        crt, key = (open(file, 'rb').read() for file in files)\n\
+        ssl = grpc.ssl_channel_credentials\n\
+        other = [('grpc.ssl_target_name_override', 'other.example')]\n\
+        for channel in (\n\
+            grpc.secure_channel(address, ssl(crt, key, crt)),\n\
+            grpc.insecure_channel(address),\n\
+            grpc.secure_channel(address, ssl(crt, key, crt), other),\n\
+            grpc.secure_channel(address, ssl(crt)),\n\
+        ):\n\
+        \x20   try:\n\
+        \x20       health = health_pb2_grpc.HealthStub(channel)\n\
+        \x20       print(health.Check(health_pb2.HealthCheckRequest(), timeout=5).status)\n\
+        \x20   except grpc.RpcError as error:\n\
+        \x20       print(error.code().name)\n";
+    let said = prints(
+        program,
+        [
+            address.as_ref(),
+            file("tls.crt").as_os_str(),
+            file("tls.key").as_os_str(),
+        ],
+    )
+    .await;
+    let serving = "1";
+    assert_eq!(said, [serving, "UNAVAILABLE", "UNAVAILABLE", "UNAVAILABLE"]);
+}
+
+/// The lines that a Python program prints.
+async fn prints<'a>(program: &str, arguments: impl IntoIterator<Item = &'a OsStr>) -> Vec<String> {
+    let run = Command::new(python())
+        .args(["-c", program])
+        .args(arguments)
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = timeout(Duration::from_secs(20), asked)
+    let output = timeout(Duration::from_secs(40), run)
         .await
         .unwrap()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
-    let lines: Vec<&str> = said.lines().collect();
-    assert_eq!(lines.len(), 2, "{errors}");
-    assert_eq!(lines[1], cluster.base_url);
+    assert!(output.status.success(), "{errors}");
+    let said = String::from_utf8_lossy(&output.stdout);
+    said.lines().map(str::to_owned).collect()
 }
