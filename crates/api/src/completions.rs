@@ -65,6 +65,7 @@ pub struct CompletionRequest {
     pub n: Option<u32>,
     /// How many to choose from; the same as `n` here.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub best_of: Option<u32>,
     /// Tell how probable each token was, and so many likeliest ones, at most 20.
     #[serde(skip_serializing_if = "Option::is_none")]

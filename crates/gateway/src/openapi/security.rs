@@ -8,7 +8,7 @@ use crate::policy::{Policy, X_API_KEY};
 /// `Authorization: Bearer …`
 pub const BEARER: &str = "bearer";
 /// `x-api-key: …`
-pub const API_KEY: &str = "key";
+pub const API_KEY: &str = "x-api-key";
 /// `Authorization: Basic …`
 pub const BASIC: &str = "basic";
 

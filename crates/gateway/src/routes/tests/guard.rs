@@ -42,8 +42,9 @@ fn guarded() -> Vec<Guarded> {
             continue;
         };
         assert_eq!(scopes.len(), item.len(), "{path}: some methods are open");
-        let by_key =
-            |operation: &Value| operation["security"][1]["key"][0].as_str() == Some(scope.as_str());
+        let by_key = |operation: &Value| {
+            operation["security"][1]["x-api-key"][0].as_str() == Some(scope.as_str())
+        };
         let policy = match item.values().all(by_key) {
             true => Policy::ScopeByKey(scope),
             false => Policy::Scope(scope),
