@@ -188,14 +188,17 @@ impl Keeper {
     async fn unread(&self, shutdown: &Shutdown) {
         loop {
             poll_fn(|context| self.poll(context, |state| !state.is_read)).await;
+            let last = self.kept.lock().reader;
+            // One may have come, and left.
+            let another = |state: &State| state.is_read || state.reader != last;
             tokio::select! {
                 biased;
-                () = poll_fn(|context| self.poll(context, |state| state.is_read)) => continue,
+                () = poll_fn(|context| self.poll(context, another)) => continue,
                 () = shutdown.draining() => {}
                 () = sleep(self.streams.0.config.grace) => {}
             }
             let mut state = self.kept.lock();
-            if !state.is_read {
+            if !another(&state) {
                 state.over = true;
                 let event = if state.complete {
                     "forgotten"
