@@ -1,6 +1,7 @@
 //! The public edge: OpenAI's and DeepSeek's API over REST, server-sent events and WebSocket.
 //! It checks who calls and what they ask, hands the request to the router and turns the answer
-//! into the caller's format. Of its callers it remembers who they are, and nothing else.
+//! into the caller's format. Of its callers it remembers who they are, and what is said to those that
+//! asked to come back for the rest of it; nothing else.
 //!
 //! # Layout
 //!
