@@ -26,7 +26,7 @@ use crate::Gateway;
 use crate::error::ApiError;
 use crate::json;
 use crate::policy::Policy;
-use crate::{compression, dialect, protobuf, record};
+use crate::{compression, dialect, protobuf, record, resume};
 
 /// Everything the public port answers.
 pub fn routes(gateway: Gateway) -> Router {
@@ -80,6 +80,13 @@ fn layered(table: Vec<Route>, gateway: Gateway) -> Router {
     table
         .into_iter()
         .fold(Router::new(), |router, (path, policy, route)| {
+            let route = match policy {
+                Policy::Scope(Scope::Inference) | Policy::ScopeByKey(Scope::Inference) => {
+                    let gateway = gateway.clone();
+                    route.route_layer(from_fn_with_state(gateway, resume::events::layer))
+                }
+                _ => route,
+            };
             let route = policy.guard(route, &gateway);
             if compression::is_allowed(path) {
                 router.route(path, route.layer(compression::answers()))

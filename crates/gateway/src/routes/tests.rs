@@ -23,6 +23,7 @@ mod paths;
 mod protobuf;
 mod refused_requests;
 mod responses;
+mod resume;
 mod routing;
 mod sockets;
 mod unread;
