@@ -38,6 +38,11 @@ test: setup-test ## Run every test, with a real model and PostgreSQL (a part of 
 	@"$${CARGO_TARGET_DIR:-target}/debug/fathom" model fetch --dir "$$FATHOM_TOOLS/models"
 	$(tools) $(test_env) scripts/with-postgres cargo test --workspace $(ARGS)
 
+.PHONY: openapi
+openapi: setup-build ## Write docs/openapi.json, the description of the public port, from the code
+	$(tools) cargo build -p fathom
+	@"$${CARGO_TARGET_DIR:-target}/debug/fathom" openapi >docs/openapi.json
+
 .PHONY: bench-engine
 bench-engine: setup-test ## Measure the engine beside llama.cpp itself (another model: ARGS="FILE.gguf")
 	$(tools) cargo build -p fathom && "$${CARGO_TARGET_DIR:-target}/debug/fathom" model fetch --dir "$$FATHOM_TOOLS/models"

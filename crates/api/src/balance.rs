@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a caller may spend.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UserBalance<'a> {
     /// Whether there is anything left to spend.
     pub is_available: bool,
@@ -14,7 +15,7 @@ pub struct UserBalance<'a> {
 }
 
 /// Amounts in one currency: decimal numbers with two places, as text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BalanceInfo<'a> {
     /// `USD`; DeepSeek has `CNY` too.
     pub currency: Cow<'a, str>,

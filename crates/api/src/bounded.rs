@@ -9,12 +9,9 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
-/// Most turns of a conversation.
-pub const MAX_MESSAGES: usize = 4096;
-/// Most functions, stop texts and token biases that are looked at.
-pub const MAX_ITEMS: usize = 2048;
+use crate::bounds::{ITEMS, MESSAGES};
 
-/// Reads a list of at most [`MAX_MESSAGES`].
+/// Reads a list of at most [`MESSAGES`].
 ///
 /// # Errors
 /// It is none, or longer.
@@ -23,10 +20,10 @@ where
     T: Deserialize<'de>,
     D: Deserializer<'de>,
 {
-    deserializer.deserialize_seq(List::<T, MAX_MESSAGES>(PhantomData))
+    deserializer.deserialize_seq(List::<T, MESSAGES>(PhantomData))
 }
 
-/// Reads a list of at most [`MAX_ITEMS`], or `null`.
+/// Reads a list of at most [`ITEMS`], or `null`.
 ///
 /// # Errors
 /// It is neither, or longer.
@@ -35,10 +32,10 @@ where
     T: Deserialize<'de>,
     D: Deserializer<'de>,
 {
-    deserializer.deserialize_option(Nullable(List::<T, MAX_ITEMS>(PhantomData)))
+    deserializer.deserialize_option(Nullable(List::<T, ITEMS>(PhantomData)))
 }
 
-/// Reads an object of at most [`MAX_ITEMS`] numbers, or `null`.
+/// Reads an object of at most [`ITEMS`] numbers, or `null`.
 ///
 /// # Errors
 /// It is neither, or larger.
@@ -120,10 +117,8 @@ impl<'de> Visitor<'de> for Numbers {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut numbers = BTreeMap::new();
         while let Some((name, number)) = map.next_entry()? {
-            if numbers.len() == MAX_ITEMS {
-                return Err(A::Error::custom(format_args!(
-                    "it holds more than {MAX_ITEMS}"
-                )));
+            if numbers.len() == ITEMS {
+                return Err(A::Error::custom(format_args!("it holds more than {ITEMS}")));
             }
             numbers.insert(name, number);
         }

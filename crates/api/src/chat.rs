@@ -2,49 +2,60 @@
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::bounded;
+use crate::bounds;
 use crate::format::ResponseFormat;
 use crate::logprobs::ChatLogprobs;
-use crate::sampling::{Extra, LogitBias, OneOrMany, StreamOptions};
+use crate::sampling::{self, Extra, LogitBias, OneOrMany, StreamOptions};
 use crate::tools::{Tool, ToolCall, ToolCallDelta, ToolChoice};
 use crate::usage::{FinishReason, Usage};
 
 /// A conversation to continue.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChatRequest {
     /// Name of the model.
+    #[schemars(length(min = 1, max = bounds::MODEL_BYTES))]
     pub model: String,
     /// Turns, oldest first.
     #[serde(deserialize_with = "bounded::messages")]
+    #[schemars(length(min = 1, max = bounds::MESSAGES))]
     pub messages: Vec<Message>,
     /// Most tokens to generate.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub max_tokens: Option<u32>,
     /// The newer name of `max_tokens`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub max_completion_tokens: Option<u32>,
     /// 0 to 2.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = bounds::TEMPERATURE.0, max = bounds::TEMPERATURE.1))]
     pub temperature: Option<f32>,
     /// Above 0, at most 1.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = bounds::TOP_P.1), extend("exclusiveMinimum" = bounds::TOP_P.0))]
     pub top_p: Option<f32>,
     /// For the same text again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<i64>,
     /// -2 to 2.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = bounds::PENALTY.0, max = bounds::PENALTY.1))]
     pub frequency_penalty: Option<f32>,
     /// -2 to 2.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = bounds::PENALTY.0, max = bounds::PENALTY.1))]
     pub presence_penalty: Option<f32>,
     /// Only so many likeliest tokens are considered; not at OpenAI.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top_k: Option<u32>,
     /// Only tokens at least so probable, relative to the likeliest; not at OpenAI.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = bounds::MIN_P.0, max = bounds::MIN_P.1))]
     pub min_p: Option<f32>,
     /// Added to the logits of single tokens, from -100 to 100.
     #[serde(
@@ -52,18 +63,21 @@ pub struct ChatRequest {
         deserialize_with = "bounded::numbers",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schemars(schema_with = "sampling::logit_bias")]
     pub logit_bias: Option<LogitBias>,
     /// Texts that end the generation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop: Option<OneOrMany>,
     /// How many answers; one when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = bounds::CHOICES))]
     pub n: Option<u32>,
     /// Tell how probable each token was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logprobs: Option<bool>,
     /// Tell so many likeliest tokens at each place, at most 20.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = bounds::TOP_LOGPROBS))]
     pub top_logprobs: Option<u32>,
     /// What the answer must be.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,6 +88,7 @@ pub struct ChatRequest {
         deserialize_with = "bounded::items",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schemars(length(max = bounds::FUNCTIONS))]
     pub tools: Option<Vec<Tool>>,
     /// Whether it must; `auto` when there are functions.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,9 +108,10 @@ pub struct ChatRequest {
 }
 
 /// One turn.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Message {
     /// `system`, `developer`, `user`, `assistant` or `tool`.
+    #[schemars(extend("enum" = ["system", "developer", "user", "assistant", "tool"]))]
     pub role: String,
     /// What is said; `null` counts as empty.
     #[serde(default)]
@@ -121,7 +137,7 @@ pub struct Message {
 }
 
 /// What is said in a turn.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "must be a string or a list of parts")]
 pub enum Content {
     /// `"text"`
@@ -131,7 +147,7 @@ pub enum Content {
 }
 
 /// A part of a turn.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Part {
     /// `text`, `image_url`, …
     #[serde(rename = "type")]
@@ -145,7 +161,7 @@ pub struct Part {
 }
 
 /// A whole answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChatCompletion<'a> {
     /// Names the answer.
     pub id: Cow<'a, str>,
@@ -165,7 +181,7 @@ pub struct ChatCompletion<'a> {
 }
 
 /// An answer among several.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChatChoice<'a> {
     /// Which answer.
     pub index: u32,
@@ -178,7 +194,7 @@ pub struct ChatChoice<'a> {
 }
 
 /// The model's turn.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AssistantMessage<'a> {
     /// Always `assistant`.
     pub role: Cow<'a, str>,
@@ -195,7 +211,7 @@ pub struct AssistantMessage<'a> {
 }
 
 /// An event of a stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChatChunk<'a> {
     /// The same in every event.
     pub id: Cow<'a, str>,
@@ -219,7 +235,7 @@ pub struct ChatChunk<'a> {
 }
 
 /// A piece of an answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChunkChoice<'a> {
     /// Which answer.
     pub index: u32,
@@ -232,7 +248,7 @@ pub struct ChunkChoice<'a> {
 }
 
 /// What is new in an event.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Delta<'a> {
     /// `assistant`, in the first event only.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,22 +2,27 @@
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::bounds;
 use crate::sampling::Extra;
 
 /// Texts to turn into vectors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EmbeddingRequest {
     /// Name of the model.
+    #[schemars(length(min = 1, max = bounds::MODEL_BYTES))]
     pub model: String,
     /// The texts.
     pub input: Input,
     /// `float` or `base64`; `float` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["float", "base64", null]))]
     pub encoding_format: Option<String>,
     /// Length of the vectors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub dimensions: Option<u32>,
     /// Everything else.
     #[serde(flatten)]
@@ -25,24 +30,26 @@ pub struct EmbeddingRequest {
 }
 
 /// The texts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "must be a string, a list of strings, or token ids"
 )]
 pub enum Input {
     /// One text.
-    Text(String),
+    Text(#[schemars(length(min = 1))] String),
     /// Token ids of one text.
-    Tokens(Vec<u32>),
+    Tokens(#[schemars(length(min = 1))] Vec<u32>),
     /// Several texts.
-    Texts(Vec<String>),
+    Texts(#[schemars(length(min = 1, max = bounds::INPUTS), inner(length(min = 1)))] Vec<String>),
     /// Token ids of several texts.
-    TokenLists(Vec<Vec<u32>>),
+    TokenLists(
+        #[schemars(length(min = 1, max = bounds::INPUTS), inner(length(min = 1)))] Vec<Vec<u32>>,
+    ),
 }
 
 /// The vectors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EmbeddingList<'a> {
     /// Always `list`.
     pub object: Cow<'a, str>,
@@ -55,7 +62,7 @@ pub struct EmbeddingList<'a> {
 }
 
 /// One vector.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Embedding<'a> {
     /// Always `embedding`.
     pub object: Cow<'a, str>,
@@ -66,7 +73,7 @@ pub struct Embedding<'a> {
 }
 
 /// Components of a vector.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Vector<'a> {
     /// Numbers.
@@ -76,7 +83,7 @@ pub enum Vector<'a> {
 }
 
 /// Token counts of texts that nothing is generated for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EmbeddingUsage {
     /// Tokens of the texts.
     pub prompt_tokens: u32,

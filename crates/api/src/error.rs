@@ -2,17 +2,18 @@
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `{"error": …}`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorBody<'a> {
     /// What is wrong.
     pub error: ErrorObject<'a>,
 }
 
 /// All four keys are always there; SDKs rely on it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorObject<'a> {
     /// For people: what is wrong and what would be right.
     pub message: Cow<'a, str>,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What the answer must be.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ResponseFormat {
     /// Anything.
@@ -19,7 +19,7 @@ pub enum ResponseFormat {
 }
 
 /// A named schema.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JsonSchema {
     /// The caller's name for it.
@@ -30,6 +30,7 @@ pub struct JsonSchema {
     pub description: Option<String>,
     /// JSON Schema; any JSON value when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("type" = ["object", "boolean", "null"]))]
     pub schema: Option<Value>,
     /// Whether it is enforced; here it always is.
     #[serde(default, skip_serializing_if = "Option::is_none")]

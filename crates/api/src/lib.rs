@@ -13,11 +13,13 @@
 //! - [`error`]: the error body of every endpoint
 //! - [`sampling`], [`mod@format`], [`tools`], [`logprobs`], [`usage`]: fields that several
 //!   endpoints share
+//! - [`bounds`]: what the fields of requests may hold
 //! - [`sse`]: server-sent events, written and read
 //! - [`bounded`]: lists that are read no further than anyone may send them
 
 pub mod balance;
 pub mod bounded;
+pub mod bounds;
 pub mod chat;
 pub mod completions;
 pub mod embeddings;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `logprobs` of a chat's answer: of what is said, and of what is thought.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChatLogprobs {
     /// Of the answer.
     #[serde(default)]
@@ -19,7 +20,7 @@ pub struct ChatLogprobs {
 }
 
 /// How probable one token was.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenLogprob {
     /// Its text; U+FFFD for bytes that are no whole character.
     pub token: String,
@@ -34,7 +35,7 @@ pub struct TokenLogprob {
 }
 
 /// A token that might have come.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TopLogprob {
     /// Its text.
     pub token: String,
@@ -46,7 +47,7 @@ pub struct TopLogprob {
 }
 
 /// `logprobs` of a completion: lists with one entry for each token.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CompletionLogprobs {
     /// Texts; `bytes:` and escapes for bytes that are no whole characters.
     pub tokens: Vec<String>,

@@ -4,38 +4,54 @@ pub mod events;
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::bounds;
 use crate::sampling::Extra;
 
 /// A conversation to continue, or to count.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "AnthropicMessagesRequest")]
 pub struct MessagesRequest {
     /// Name of the model.
+    #[schemars(length(min = 1, max = bounds::MODEL_BYTES))]
     pub model: String,
     /// Turns, oldest first.
+    #[schemars(length(min = 1))]
     pub messages: Vec<InputMessage>,
     /// The operator's instructions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<Content>,
     /// Most tokens to generate; required to continue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub max_tokens: Option<u32>,
     /// 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(
+        min = bounds::ANTHROPIC_TEMPERATURE.0,
+        max = bounds::ANTHROPIC_TEMPERATURE.1
+    ))]
     pub temperature: Option<f32>,
     /// Above 0, at most 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = bounds::TOP_P.1), extend("exclusiveMinimum" = bounds::TOP_P.0))]
     pub top_p: Option<f32>,
     /// Only so many likeliest tokens are considered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_k: Option<u32>,
     /// Texts that end the generation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = bounds::STOPS),
+        inner(length(min = 1, max = bounds::STOP_BYTES))
+    )]
     pub stop_sequences: Option<Vec<String>>,
     /// Functions that the model may call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = bounds::FUNCTIONS))]
     pub tools: Option<Vec<Extra>>,
     /// Whether it must: an object with a `type`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,9 +74,11 @@ pub struct MessagesRequest {
 }
 
 /// One turn.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "AnthropicTurn")]
 pub struct InputMessage {
     /// `user`, `assistant` or `system`.
+    #[schemars(extend("enum" = ["user", "assistant", "system"]))]
     pub role: String,
     /// What is said.
     pub content: Content,
@@ -70,8 +88,9 @@ pub struct InputMessage {
 }
 
 /// What is said in a turn.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "must be a string or a list of blocks")]
+#[schemars(rename = "AnthropicContent")]
 pub enum Content {
     /// `"text"`
     Text(String),
@@ -80,7 +99,8 @@ pub enum Content {
 }
 
 /// A whole answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "AnthropicMessage")]
 pub struct Message<'a> {
     /// Names the answer.
     pub id: Cow<'a, str>,
@@ -102,8 +122,9 @@ pub struct Message<'a> {
 }
 
 /// A part of an answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[schemars(rename = "AnthropicContentBlock")]
 pub enum ContentBlock<'a> {
     /// What the model thinks before it answers.
     Thinking {
@@ -129,7 +150,8 @@ pub enum ContentBlock<'a> {
 }
 
 /// Tokens as the model's tokenizer counts them. Those of the prompt are the sum of three.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "AnthropicUsage")]
 pub struct Usage {
     /// Tokens of the prompt that were not computed for an earlier request.
     pub input_tokens: u32,
@@ -144,21 +166,24 @@ pub struct Usage {
 }
 
 /// What the generated tokens were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "AnthropicOutputTokensDetails")]
 pub struct OutputTokensDetails {
     /// Thought, not said.
     pub thinking_tokens: u32,
 }
 
 /// The answer of `/v1/messages/count_tokens`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "AnthropicTokenCount")]
 pub struct TokenCount {
     /// Tokens of the prompt, with everything that the model's template adds.
     pub input_tokens: u32,
 }
 
 /// `{"type": "error", "error": …}`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "AnthropicErrorBody")]
 pub struct ErrorBody<'a> {
     /// Always `error`.
     #[serde(rename = "type")]
@@ -170,7 +195,8 @@ pub struct ErrorBody<'a> {
 }
 
 /// What is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "AnthropicErrorObject")]
 pub struct ErrorObject<'a> {
     /// For programs: `invalid_request_error`, …
     #[serde(rename = "type")]

@@ -1,9 +1,10 @@
 //! `GET /v1/models`
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// All models.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelList {
     /// Always `list`.
     pub object: String,
@@ -12,7 +13,7 @@ pub struct ModelList {
 }
 
 /// One model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Model {
     /// Name to ask for.
     pub id: String,
@@ -27,7 +28,7 @@ pub struct Model {
 }
 
 /// What stands behind a model name.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Backing {
     /// Kind of engine: `local`, `upstream`, `sim`; `null` while nothing serves the model.
     pub backend: Option<String>,

@@ -1,9 +1,10 @@
 //! The OAuth2 endpoints: `/oauth/*` and `/.well-known/oauth-authorization-server`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An answer of `POST /oauth/token` (RFC 6749, section 5.1).
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct TokenResponse {
     /// The access token; secret.
     pub access_token: String,
@@ -16,7 +17,7 @@ pub struct TokenResponse {
 }
 
 /// A refusal of the endpoints below `/oauth` (RFC 6749, section 5.2).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenError {
     /// `invalid_request`, `invalid_client`, `unsupported_grant_type`, `invalid_scope`, …
     pub error: String,
@@ -26,7 +27,7 @@ pub struct TokenError {
 
 /// An answer of `POST /oauth/introspect` (RFC 7662, section 2.2). The default is a token that is
 /// good for nothing, of which nothing more is said. Times are in seconds since the epoch.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Introspection {
     /// Whether the token is good for what follows.
     pub active: bool,
@@ -60,7 +61,7 @@ pub struct Introspection {
 }
 
 /// What the authorization server can do (RFC 8414, section 2).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Metadata {
     /// `iss` of its tokens, and what its addresses begin with.
     pub issuer: String,

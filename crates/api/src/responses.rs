@@ -4,17 +4,20 @@ pub mod events;
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::bounds;
 use crate::error::ErrorObject;
 use crate::logprobs::TokenLogprob;
 use crate::sampling::Extra;
 
 /// What to answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ResponsesRequest {
     /// Name of the model.
+    #[schemars(length(min = 1, max = bounds::MODEL_BYTES))]
     pub model: String,
     /// One turn of a user, or a whole conversation.
     pub input: Input,
@@ -23,21 +26,26 @@ pub struct ResponsesRequest {
     pub instructions: Option<String>,
     /// Most tokens to generate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub max_output_tokens: Option<u32>,
     /// 0 to 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = bounds::TEMPERATURE.0, max = bounds::TEMPERATURE.1))]
     pub temperature: Option<f32>,
     /// Above 0, at most 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = bounds::TOP_P.1), extend("exclusiveMinimum" = bounds::TOP_P.0))]
     pub top_p: Option<f32>,
     /// Tell so many likeliest tokens at each place, at most 20.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = bounds::TOP_LOGPROBS))]
     pub top_logprobs: Option<u32>,
     /// What the answer tells besides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub include: Option<Vec<String>>,
     /// Functions that the model may call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = bounds::FUNCTIONS))]
     pub tools: Option<Vec<Extra>>,
     /// Whether it must: a word or an object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,6 +55,7 @@ pub struct ResponsesRequest {
     pub parallel_tool_calls: Option<bool>,
     /// Most calls of tools that the server has itself, of which there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub max_tool_calls: Option<u32>,
     /// `format` and `verbosity` of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,6 +65,11 @@ pub struct ResponsesRequest {
     pub reasoning: Option<Extra>,
     /// Texts that come back with the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend(
+        "maxProperties" = bounds::METADATA,
+        "propertyNames" = {"maxLength": bounds::METADATA_NAME},
+        "additionalProperties" = {"type": "string", "maxLength": bounds::METADATA_VALUE},
+    ))]
     pub metadata: Option<Extra>,
     /// Answer with an event stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,8 +83,9 @@ pub struct ResponsesRequest {
 }
 
 /// What to answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "must be a string or a list of items")]
+#[schemars(rename = "ResponsesInput")]
 pub enum Input {
     /// `"text"`
     Text(String),
@@ -79,7 +94,8 @@ pub enum Input {
 }
 
 /// A whole answer, with the settings that it was made under.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ResponsesAnswer")]
 pub struct Response {
     /// Names the answer.
     pub id: String,
@@ -142,8 +158,9 @@ pub struct Response {
 }
 
 /// How far an answer, or an item of it, is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ResponsesStatus")]
 pub enum Status {
     /// More is coming.
     InProgress,
@@ -156,14 +173,16 @@ pub enum Status {
 }
 
 /// Why an answer is incomplete.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ResponsesIncompleteDetails")]
 pub struct IncompleteDetails {
     /// `max_output_tokens`, `content_filter`, or a word that only the upstream knows.
     pub reason: Cow<'static, str>,
 }
 
 /// How the model thinks, as asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ResponsesReasoning")]
 pub struct Reasoning {
     /// How much.
     pub effort: Option<String>,
@@ -172,8 +191,9 @@ pub struct Reasoning {
 }
 
 /// A part of an answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[schemars(rename = "ResponsesItem")]
 pub enum Item {
     /// What the model thinks before it answers.
     Reasoning {
@@ -215,8 +235,9 @@ pub enum Item {
 }
 
 /// A part of an item.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[schemars(rename = "ResponsesPart")]
 pub enum Part {
     /// Of what is said.
     OutputText {
@@ -240,7 +261,8 @@ pub enum Part {
 }
 
 /// Tokens as the model's tokenizer counts them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ResponsesUsage")]
 pub struct Usage {
     /// Tokens of the prompt.
     pub input_tokens: u32,
@@ -255,7 +277,8 @@ pub struct Usage {
 }
 
 /// What the prompt's tokens were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ResponsesInputTokensDetails")]
 pub struct InputTokensDetails {
     /// Computed for an earlier request.
     pub cached_tokens: u32,
@@ -264,7 +287,8 @@ pub struct InputTokensDetails {
 }
 
 /// What the generated tokens were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ResponsesOutputTokensDetails")]
 pub struct OutputTokensDetails {
     /// Thought, not said.
     pub reasoning_tokens: u32,

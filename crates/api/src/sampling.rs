@@ -3,10 +3,12 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::bounded::{List, MAX_ITEMS};
+use crate::bounded::List;
+use crate::bounds;
 
 /// Fields beyond those named; what a model cannot do among them is for the server to refuse.
 pub type Extra = serde_json::Map<String, serde_json::Value>;
@@ -14,14 +16,33 @@ pub type Extra = serde_json::Map<String, serde_json::Value>;
 /// Token ids, as text, and what is added to their logits.
 pub type LogitBias = std::collections::BTreeMap<String, f32>;
 
+pub(crate) fn logit_bias(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": ["object", "null"],
+        "maxProperties": bounds::LOGIT_BIASES,
+        "propertyNames": {"pattern": "^[0-9]+$"},
+        "additionalProperties": {
+            "type": "number",
+            "minimum": bounds::LOGIT_BIAS.0,
+            "maximum": bounds::LOGIT_BIAS.1,
+        },
+    })
+}
+
 /// One text or several.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum OneOrMany {
     /// `"text"`
-    One(String),
+    One(#[schemars(length(min = 1, max = bounds::STOP_BYTES))] String),
     /// `["text", …]`
-    Many(Vec<String>),
+    Many(
+        #[schemars(
+            length(max = bounds::STOPS),
+            inner(length(min = 1, max = bounds::STOP_BYTES))
+        )]
+        Vec<String>,
+    ),
 }
 
 impl OneOrMany {
@@ -55,13 +76,13 @@ impl<'de> Visitor<'de> for TextOrTexts {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<OneOrMany, A::Error> {
-        let texts = List::<String, MAX_ITEMS>(PhantomData);
+        let texts = List::<String, { bounds::ITEMS }>(PhantomData);
         texts.visit_seq(list).map(OneOrMany::Many)
     }
 }
 
 /// `stream_options`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StreamOptions {
     /// Send a chunk with the token counts before `[DONE]`.

@@ -1,10 +1,11 @@
 //! Token counts and the reason a generation ended.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Tokens as the model's tokenizer counts them. The part of the prompt that was computed before is
 /// told twice, in DeepSeek's words and in OpenAI's, so that clients of both find it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
     /// Tokens of the prompt.
     pub prompt_tokens: u32,
@@ -27,7 +28,7 @@ pub struct Usage {
 }
 
 /// What the prompt's tokens were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PromptTokensDetails {
     /// The same as `prompt_cache_hit_tokens`.
     #[serde(default)]
@@ -35,7 +36,7 @@ pub struct PromptTokensDetails {
 }
 
 /// What the generated tokens were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CompletionTokensDetails {
     /// Thought, not said.
     #[serde(default)]
@@ -64,7 +65,7 @@ impl Usage {
 }
 
 /// Why a generation ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
     /// The model ended its text, or a stop text came up.

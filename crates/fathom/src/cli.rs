@@ -91,6 +91,8 @@ enum Command {
     /// Look at the configuration without running anything.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print the description of the public port (OpenAPI 3.1).
+    Openapi,
     /// Look after model files.
     #[command(subcommand)]
     Model(model::Command),
@@ -218,6 +220,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             print("the configuration is valid\n")
         }
         Command::Config(ConfigCommand::Print(options)) => print(&options.load()?.redacted()?),
+        Command::Openapi => print(fathom_gateway::openapi()),
         Command::Model(command) => {
             let config = Options::default().load()?;
             telemetry::init_logs(&config.telemetry)?;

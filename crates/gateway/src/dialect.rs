@@ -41,18 +41,25 @@ impl Dialect {
     /// The body of an error.
     pub fn body(self, error: &Error) -> ErrorBody<'_> {
         let mut body = error::body(error);
-        if let (Self::DeepSeek { .. }, 400..500) = (self, error.code.row().http)
-            && error.code != ErrorCode::RateLimited
-        {
-            // Every refusal has this one code there, and the status says more.
-            body.error.code = Some("invalid_request_error".into());
-        }
+        body.error.code = Some(self.word(error.code).into());
         body
     }
 
+    /// The `code` in the body of an error.
+    pub fn word(self, code: ErrorCode) -> &'static str {
+        let row = code.row();
+        match (self, row.http) {
+            // Every refusal has this one code there, and the status says more.
+            (Self::DeepSeek { .. }, 400..500) if code != ErrorCode::RateLimited => {
+                "invalid_request_error"
+            }
+            _ => row.name,
+        }
+    }
+
     /// The status of an error that is `malformed` if the request could not be read at all.
-    fn status(self, error: &Error, malformed: bool) -> u16 {
-        match (self, error.code) {
+    pub fn status(self, code: ErrorCode, malformed: bool) -> u16 {
+        match (self, code) {
             (Self::OpenAi, code) => code.row().http,
             (_, ErrorCode::InvalidRequest) if !malformed => 422,
             (_, ErrorCode::ModelNotFound) => 400,
@@ -76,7 +83,7 @@ pub async fn layer(mut request: Request, next: Next) -> Response {
         return response;
     };
     let malformed = response.extensions().get::<Malformed>().is_some();
-    if let Ok(status) = StatusCode::from_u16(dialect.status(&error, malformed)) {
+    if let Ok(status) = StatusCode::from_u16(dialect.status(error.code, malformed)) {
         *response.status_mut() = status;
     }
     *response.body_mut() = axum::Json(dialect.body(&error)).into_response().into_body();

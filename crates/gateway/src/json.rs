@@ -10,10 +10,12 @@ use fathom_kit::server::BodyStalled;
 use fathom_proto::ErrorCode;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
+use schemars::JsonSchema;
 use serde::de::{Deserialize, DeserializeOwned};
 
 use crate::compression::NotInflated;
 use crate::error::ApiError;
+use crate::openapi::{Input, Operation};
 use crate::record::Record;
 
 /// A JSON body.
@@ -47,6 +49,13 @@ impl IntoResponse for Unreadable {
     }
 }
 
+impl<T: JsonSchema> Input for Json<T> {
+    fn describe(operation: &mut Operation) {
+        operation.reads::<T>(&[JSON]);
+        operation.failures.extend(UNREADABLE);
+    }
+}
+
 /// A change of some members (RFC 7396), which many clients send as plain JSON.
 pub struct MergePatch<T>(pub T);
 
@@ -61,6 +70,21 @@ where
         read(request, state, &[MERGE_PATCH, JSON]).await.map(Self)
     }
 }
+
+impl<T: JsonSchema> Input for MergePatch<T> {
+    fn describe(operation: &mut Operation) {
+        operation.reads::<T>(&[MERGE_PATCH, JSON]);
+        operation.failures.extend(UNREADABLE);
+    }
+}
+
+/// How a body can be refused before anybody looks at what it asks for.
+pub const UNREADABLE: [ErrorCode; 4] = [
+    ErrorCode::InvalidRequest,
+    ErrorCode::RequestTimeout,
+    ErrorCode::PayloadTooLarge,
+    ErrorCode::UnsupportedMediaType,
+];
 
 /// Of the place in a body that is wrong, so much is told.
 const MAX_PATH_BYTES: usize = 200;
@@ -96,6 +120,13 @@ pub async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, 
 
 /// Reads JSON; the error names the field.
 pub fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, ApiError> {
+    // Every body is an object. serde would take a list for one, member by member.
+    if text.trim_ascii_start().first() == Some(&b'[') {
+        return Err(ApiError::new(
+            ErrorCode::InvalidRequest,
+            "the body is a list; it must be an object",
+        ));
+    }
     let mut json = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = shortened(error.path().to_string());

@@ -23,6 +23,7 @@
 //! - [`resume`]: streams that a client may take up again
 //! - [`dialect`]: whose API a route speaks
 //! - [`limits`]: how much a caller may use, as far as it is told
+//! - [`openapi`](mod@openapi): the description of all routes, made of the table and of its types
 //! - [`origin`]: which pages of the web may speak to this server
 //! - [`record`]: the id of a request, its log line and its metrics
 //! - [`error`]: errors as HTTP answers
@@ -58,6 +59,7 @@ mod keep_alive;
 mod lifetime;
 mod limits;
 pub mod metrics;
+mod openapi;
 pub mod origin;
 mod policy;
 mod protobuf;
@@ -70,6 +72,7 @@ pub mod watch;
 pub use config::Config;
 pub use failover::{Discovery, Failover, Router};
 pub use identity::Identities;
+pub use openapi::openapi;
 pub use routes::routes;
 
 /// What the handlers need; clones share it.

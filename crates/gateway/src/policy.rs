@@ -32,9 +32,22 @@ pub enum Policy {
 type Credential = fn(&HeaderMap) -> Option<SecretString>;
 
 /// Anthropic's header for a credential.
-const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 impl Policy {
+    /// How callers fail that it keeps out, and what else its guard may answer.
+    pub const fn failures(self) -> &'static [ErrorCode] {
+        match self {
+            // A route that takes credentials of its own says itself how they fail.
+            Self::Public | Self::OwnCredentials => &[],
+            Self::Scope(_) | Self::ScopeByKey(_) => &[
+                ErrorCode::Unauthenticated,
+                ErrorCode::PermissionDenied,
+                ErrorCode::Unavailable,
+            ],
+        }
+    }
+
     /// The route, guarded.
     pub fn guard(self, route: MethodRouter<Gateway>, gateway: &Gateway) -> MethodRouter<Gateway> {
         let (scope, credential): (_, Credential) = match self {

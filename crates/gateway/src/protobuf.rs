@@ -13,10 +13,12 @@ use axum::response::{IntoResponse, Response};
 use fathom_proto::{Error, ErrorCode, pb};
 use http::{HeaderName, HeaderValue, header};
 use prost::Message;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::error::{ApiError, ErrorNote, body};
 use crate::json::{self, Unreadable};
+use crate::openapi::{Input, Operation};
 
 pub use accept::Accept;
 pub use answer::{Pieces, embeddings, respond, whole};
@@ -26,8 +28,7 @@ pub use request::{Completion, completion};
 pub const PROTOBUF: &str = "application/x-protobuf";
 /// Messages one after the other, each behind its length as a varint (`writeDelimitedTo`). The
 /// parameter is Prometheus's.
-const DELIMITED: HeaderValue =
-    HeaderValue::from_static("application/x-protobuf; encoding=delimited");
+pub const DELIMITED: &str = "application/x-protobuf; encoding=delimited";
 
 /// How a body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub enum Format {
 pub trait FromMessage: DeserializeOwned {
     /// The message.
     type Message: Message + Default;
+    /// What the message is called.
+    const NAME: &'static str;
 
     /// The request that the JSON of the same meaning is.
     fn from_message(message: Self::Message) -> Result<Self, ApiError>;
@@ -89,6 +92,14 @@ where
     }
 }
 
+impl<T: FromMessage + JsonSchema> Input for Asked<T> {
+    fn describe(operation: &mut Operation) {
+        operation.reads::<T>(&[json::JSON]);
+        operation.message = Some(T::NAME);
+        operation.failures.extend(json::UNREADABLE);
+    }
+}
+
 /// Reads a message. What is wrong with one is told by the names of fields, never by what they hold.
 fn decode<M: Message + Default>(bytes: &[u8]) -> Result<M, ApiError> {
     M::decode(bytes).map_err(|error| {
@@ -132,7 +143,7 @@ fn one(message: &impl Message) -> Response {
 /// An answer of messages as they come.
 fn many(body: Body) -> Response {
     let headers = [
-        (header::CONTENT_TYPE, DELIMITED),
+        (header::CONTENT_TYPE, HeaderValue::from_static(DELIMITED)),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         // Proxies that buffer would hold tokens back.
         (

@@ -20,6 +20,7 @@ mod strict;
 mod tools;
 mod user;
 
+use fathom_api::bounds;
 use fathom_api::sampling::{Extra, StreamOptions};
 use fathom_proto::id::ModelId;
 use fathom_proto::inference::{Defaults, Json};
@@ -37,11 +38,6 @@ pub use renamed::renamed;
 pub use stream::from_stream;
 pub use user::user;
 
-/// No model has a longer name.
-const MAX_MODEL_NAME_BYTES: usize = 200;
-/// OpenAI's limit.
-const MAX_TOP_LOGPROBS: u32 = 20;
-
 fn model(name: String) -> Result<ModelId, ApiError> {
     if name.is_empty() {
         return Err(ApiError::invalid(
@@ -50,10 +46,10 @@ fn model(name: String) -> Result<ModelId, ApiError> {
         ));
     }
     // The name travels in headers between services, whose size has a bound.
-    if name.len() > MAX_MODEL_NAME_BYTES {
+    if name.len() > bounds::MODEL_BYTES {
         return Err(ApiError::invalid(
             "model",
-            format!("`model` is longer than {MAX_MODEL_NAME_BYTES} bytes"),
+            format!("`model` is longer than {} bytes", bounds::MODEL_BYTES),
         ));
     }
     Ok(name.into())
@@ -71,10 +67,9 @@ fn positive(name: &str, value: Option<u32>) -> Result<Option<u32>, ApiError> {
 
 /// The newer name wins, as at OpenAI.
 fn chat_budget(newer: Option<u32>, older: Option<u32>) -> Result<Option<u32>, ApiError> {
-    match newer {
-        Some(_) => positive("max_completion_tokens", newer),
-        None => positive("max_tokens", older),
-    }
+    let newer = positive("max_completion_tokens", newer)?;
+    let older = positive("max_tokens", older)?;
+    Ok(newer.or(older))
 }
 
 /// What an engine does where the request does not say.
@@ -101,10 +96,13 @@ pub fn stream_options(
 }
 
 fn top_logprobs(name: &str, count: u32) -> Result<u32, ApiError> {
-    if count > MAX_TOP_LOGPROBS {
+    if count > bounds::TOP_LOGPROBS {
         return Err(ApiError::invalid(
             name,
-            format!("`{name}` is {count}; it must be from 0 to {MAX_TOP_LOGPROBS}"),
+            format!(
+                "`{name}` is {count}; it must be from 0 to {}",
+                bounds::TOP_LOGPROBS
+            ),
         ));
     }
     Ok(count)

@@ -9,6 +9,7 @@ mod feedback;
 mod messages;
 mod models;
 mod oauth;
+mod reference;
 mod responses;
 mod stream;
 
@@ -16,7 +17,9 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use fathom_api::chat::{ChatChunk, ChatCompletion};
+use fathom_api::completions::Completion;
+use fathom_api::embeddings::EmbeddingList;
 use fathom_proto::ErrorCode;
 use fathom_proto::identity::Scope;
 use http_body::Body as _;
@@ -25,67 +28,154 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::Gateway;
 use crate::error::ApiError;
 use crate::json;
+use crate::openapi::Methods;
+use crate::openapi::methods::{get, post};
 use crate::policy::Policy;
 use crate::{compression, dialect, protobuf, record, resume};
+
+pub use admin::PREFIX as ADMIN_PREFIX;
+pub use admin::problem::Problem;
+pub use messages::error as anthropic;
 
 /// Everything the public port answers.
 pub fn routes(gateway: Gateway) -> Router {
     layered(table(), gateway)
 }
 
-type Route = (&'static str, Policy, MethodRouter<Gateway>);
+/// A path, who may call it, and what it answers.
+pub type Route = (&'static str, Policy, Methods);
 
 /// Every route with its policy. DeepSeek serves the same routes without `/v1`, and some below
 /// `/beta`; [`dialect`] says what is different there.
-fn table() -> Vec<Route> {
+pub fn table() -> Vec<Route> {
     let inference = Policy::Scope(Scope::Inference);
     let by_key = Policy::ScopeByKey(Scope::Inference);
     let models = Policy::Scope(Scope::ModelsRead);
     vec![
-        ("/v1/chat/completions", inference, post(chat::create)),
-        ("/chat/completions", inference, post(chat::create)),
-        ("/beta/chat/completions", inference, post(chat::create)),
-        ("/v1/completions", inference, post(completions::create)),
-        ("/completions", inference, post(completions::create)),
-        ("/beta/completions", inference, post(completions::create)),
-        ("/v1/embeddings", inference, post(embeddings::create)),
-        ("/embeddings", inference, post(embeddings::create)),
-        ("/v1/responses", inference, post(responses::create)),
-        ("/responses", inference, post(responses::create)),
-        ("/v1/messages", by_key, post(messages::create)),
-        ("/v1/messages/count_tokens", by_key, post(messages::count)),
-        ("/anthropic/v1/messages", by_key, post(messages::create)),
+        ("/v1/chat/completions", inference, chat()),
+        ("/chat/completions", inference, chat()),
+        ("/beta/chat/completions", inference, chat()),
+        ("/v1/completions", inference, completions()),
+        ("/completions", inference, completions()),
+        ("/beta/completions", inference, completions()),
+        ("/v1/embeddings", inference, embeddings()),
+        ("/embeddings", inference, embeddings()),
+        ("/v1/responses", inference, responses()),
+        ("/responses", inference, responses()),
+        ("/v1/messages", by_key, messages()),
+        ("/v1/messages/count_tokens", by_key, count_tokens()),
+        ("/anthropic/v1/messages", by_key, messages()),
         (
             "/anthropic/v1/messages/count_tokens",
             by_key,
-            post(messages::count),
+            count_tokens(),
         ),
-        ("/v1/feedback", inference, post(feedback::create)),
-        ("/v1/models", models, get(models::list)),
-        ("/models", models, get(models::list)),
-        ("/beta/models", models, get(models::list)),
-        ("/v1/models/{id}", models, get(models::retrieve)),
-        ("/models/{id}", models, get(models::retrieve)),
-        ("/user/balance", inference, get(balance::retrieve)),
-        ("/v1/stream", Policy::OwnCredentials, get(stream::upgrade)),
+        (
+            "/v1/feedback",
+            inference,
+            post("Say what an answer was worth.", feedback::create).fails(&[ErrorCode::NotFound]),
+        ),
+        ("/v1/models", models, list_models()),
+        ("/models", models, list_models()),
+        ("/beta/models", models, list_models()),
+        ("/v1/models/{id}", models, model()),
+        ("/models/{id}", models, model()),
+        (
+            "/user/balance",
+            inference,
+            get("Tell what the caller may spend.", balance::retrieve),
+        ),
+        (
+            "/v1/stream",
+            Policy::OwnCredentials,
+            get("Generate over a WebSocket.", stream::upgrade),
+        ),
     ]
     .into_iter()
     .chain(oauth::table())
     .chain(admin::table())
+    .chain(reference::table())
     .collect()
+}
+
+/// How what generates can fail, once its request was read.
+const GENERATION: &[ErrorCode] = &[
+    ErrorCode::ModelNotFound,
+    ErrorCode::RateLimited,
+    ErrorCode::WorkerFailed,
+    ErrorCode::Overloaded,
+    ErrorCode::DeadlineExceeded,
+];
+
+fn chat() -> Methods {
+    post("Continue a conversation.", chat::create)
+        .answers::<ChatCompletion<'static>>()
+        .streams::<ChatChunk<'static>>()
+        .answers_message("CreateCompletionResponse")
+        .streams_messages("CreateCompletionResponse")
+        .fails(GENERATION)
+}
+
+fn completions() -> Methods {
+    post("Continue texts.", completions::create)
+        .answers::<Completion<'static>>()
+        .streams::<Completion<'static>>()
+        .answers_message("CreateCompletionResponse")
+        .streams_messages("CreateCompletionResponse")
+        .fails(GENERATION)
+}
+
+fn embeddings() -> Methods {
+    post("Turn texts into vectors.", embeddings::create)
+        .answers::<EmbeddingList<'static>>()
+        .answers_message("CreateEmbeddingResponse")
+        .fails(GENERATION)
+}
+
+fn responses() -> Methods {
+    post(
+        "Answer, without anything that is stored.",
+        responses::create,
+    )
+    .answers::<fathom_api::responses::Response>()
+    .streams::<fathom_api::responses::events::Numbered<'static>>()
+    .fails(GENERATION)
+}
+
+fn messages() -> Methods {
+    post(
+        "Continue a conversation, in Anthropic's words.",
+        messages::create,
+    )
+    .answers::<fathom_api::messages::Message<'static>>()
+    .streams::<fathom_api::messages::events::Event<'static>>()
+    .fails(GENERATION)
+}
+
+fn count_tokens() -> Methods {
+    post("Count the tokens of a conversation.", messages::count).fails(GENERATION)
+}
+
+fn list_models() -> Methods {
+    get("List the models.", models::list)
+}
+
+fn model() -> Methods {
+    get("Describe a model.", models::retrieve).fails(&[ErrorCode::ModelNotFound])
 }
 
 fn layered(table: Vec<Route>, gateway: Gateway) -> Router {
     let max_body_bytes = gateway.config.max_body_bytes;
     table
         .into_iter()
-        .fold(Router::new(), |router, (path, policy, route)| {
+        .fold(Router::new(), |router, (path, policy, methods)| {
             let route = match policy {
                 Policy::Scope(Scope::Inference) | Policy::ScopeByKey(Scope::Inference) => {
                     let gateway = gateway.clone();
-                    route.route_layer(from_fn_with_state(gateway, resume::events::layer))
+                    let resumable = from_fn_with_state(gateway, resume::events::layer);
+                    methods.router.route_layer(resumable)
                 }
-                _ => route,
+                _ => methods.router,
             };
             let route = policy.guard(route, &gateway);
             if compression::is_allowed(path) {
@@ -103,10 +193,12 @@ fn layered(table: Vec<Route>, gateway: Gateway) -> Router {
             compression::requests(max_body_bytes, request, next)
         }))
         .layer(from_fn_with_state(max_body_bytes, declared_length))
+        .layer(from_fn(dialect::layer))
+        // Around the dialects, whose errors are JSON.
         .layer(from_fn(protobuf::errors))
+        // Around that, because these routes know no other format.
         .layer(from_fn(admin::problem::layer))
         .layer(from_fn(messages::error::layer))
-        .layer(from_fn(dialect::layer))
         // Outermost, so that every answer has an id and leaves one log line.
         .layer(from_fn(record::layer))
         .with_state(gateway)

@@ -3,6 +3,7 @@
 //! Its types are the resources of `/admin/v1` too: their JSON is what operators read and write.
 //! Times are in seconds since the epoch.
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -131,12 +132,13 @@ pub trait Administration: Send + Sync {
 pub struct Caller(pub SecretString);
 
 /// A part of the audit log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuditPage {
     /// Rows after this position; the first has position 1.
     pub after: i64,
     /// How many, 1 to 1,000; absent: 100.
+    #[schemars(range(min = 1, max = Page::MAX_LIMIT))]
     pub limit: Option<u32>,
 }
 

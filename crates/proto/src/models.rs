@@ -3,6 +3,7 @@
 //! Its types are the resources of `/admin/v1/models` too: their JSON is what operators read and
 //! write. Times are in seconds since the epoch.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -65,7 +66,7 @@ pub trait Models: Send + Sync {
 }
 
 /// A model as operators see it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ManagedModel {
     /// Name that clients use.
     pub id: ModelId,
@@ -83,7 +84,7 @@ pub struct ManagedModel {
 }
 
 /// What can answer under a model's name.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelVersion {
     /// From 1.
     pub number: u32,
@@ -100,7 +101,7 @@ pub struct ModelVersion {
 }
 
 /// One change of a model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelChange {
     /// From 1, in the order of all changes of all models.
     pub id: u64,
@@ -122,23 +123,27 @@ pub struct ModelChange {
 }
 
 /// A model to be made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewModel {
     /// Name that clients will use: 1 to 200 printable ASCII characters, without spaces.
+    #[schemars(regex(pattern = r"^[!-~]{1,200}$"))]
     pub id: ModelId,
     /// Who offers it.
+    #[schemars(length(min = 1, max = 200))]
     pub owned_by: String,
     /// Most tokens of prompt and output together.
+    #[schemars(range(min = 1))]
     pub context_length: u32,
     /// The name that workers of its first version announce; absent: it has no versions and is
     /// served under its own name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[!-~]{1,200}$"))]
     pub target: Option<ModelId>,
 }
 
 /// Changes to a model.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelPatch {
     /// The model that answers when no worker of this one can.
@@ -146,6 +151,7 @@ pub struct ModelPatch {
         skip_serializing_if = "Option::is_none",
         deserialize_with = "removable"
     )]
+    #[schemars(regex(pattern = r"^[!-~]{1,200}$"))]
     pub fallback: Option<Option<ModelId>>,
     /// Whether a second worker is asked when the first is slow to begin.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -153,7 +159,7 @@ pub struct ModelPatch {
 }
 
 /// A version to be tried out: one that is there, or a new one.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Deploy {
     /// A version that is there; absent: a new one, of the next two.
@@ -161,15 +167,18 @@ pub struct Deploy {
     pub version: Option<u32>,
     /// The name that workers of a new version announce.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[!-~]{1,200}$"))]
     pub target: Option<ModelId>,
     /// Sampling of a new version where a request does not say.
     pub parameters: Sampling,
     /// Users of 100 that it answers, 1 to 99.
+    #[schemars(range(min = 1, max = 99))]
     pub percent: u32,
     /// What ends the trial; absent: as it is, or the defaults.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guard: Option<Guard>,
     /// What the actor says of it; of a new version it is the note too.
+    #[schemars(length(max = 1000))]
     pub why: String,
     /// Fails unless this is the model's last change.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -177,13 +186,14 @@ pub struct Deploy {
 }
 
 /// Where to roll back to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RollBack {
     /// One of [`ModelState::previous`]; absent: the first of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<u32>,
     /// What the actor says of it.
+    #[schemars(length(max = 1000))]
     pub why: String,
     /// Fails unless this is the model's last change.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -191,10 +201,11 @@ pub struct RollBack {
 }
 
 /// A change that says all by its name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Step {
     /// What the actor says of it.
+    #[schemars(length(max = 1000))]
     pub why: String,
     /// Fails unless this is the model's last change.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,13 +3,15 @@
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ContentBlock, ErrorObject, Message, Usage};
 
 /// One event; its name is its `type`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[schemars(rename = "AnthropicEvent")]
 pub enum Event<'a> {
     /// The answer, with nothing in it yet.
     MessageStart {
@@ -73,8 +75,9 @@ impl Event<'_> {
 }
 
 /// What is new of a block.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[schemars(rename = "AnthropicBlockDelta")]
 pub enum BlockDelta<'a> {
     /// The next piece of a thought.
     ThinkingDelta {
@@ -99,7 +102,8 @@ pub enum BlockDelta<'a> {
 }
 
 /// Why the answer ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "AnthropicMessageDelta")]
 pub struct MessageDelta<'a> {
     /// The reason.
     pub stop_reason: Option<Cow<'a, str>>,

@@ -4,13 +4,15 @@
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Item, Part, Response};
 use crate::logprobs::TokenLogprob;
 
 /// An event with its place in the stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ResponsesNumberedEvent")]
 pub struct Numbered<'a> {
     /// What happened.
     #[serde(flatten)]
@@ -20,8 +22,9 @@ pub struct Numbered<'a> {
 }
 
 /// One event; its name is its `type`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type")]
+#[schemars(rename = "ResponsesEvent")]
 pub enum Event<'a> {
     /// The first event.
     #[serde(rename = "response.created")]
@@ -152,7 +155,8 @@ impl Event<'_> {
 }
 
 /// Something of a part of an item.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Responses{T}")]
 pub struct At<'a, T> {
     /// Which item.
     pub item_id: Cow<'a, str>,
@@ -166,7 +170,8 @@ pub struct At<'a, T> {
 }
 
 /// Something of a part of a summary.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ResponsesSummary{T}")]
 pub struct SummaryAt<'a, T> {
     /// Which item.
     pub item_id: Cow<'a, str>,
@@ -180,14 +185,14 @@ pub struct SummaryAt<'a, T> {
 }
 
 /// All of a part.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PartOf<'a> {
     /// The part.
     pub part: Cow<'a, Part>,
 }
 
 /// What is new of a text.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TextDelta<'a> {
     /// The next piece of it.
     pub delta: Cow<'a, str>,
@@ -196,7 +201,7 @@ pub struct TextDelta<'a> {
 }
 
 /// All of a text.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TextDone<'a> {
     /// The text.
     pub text: Cow<'a, str>,
@@ -205,14 +210,14 @@ pub struct TextDone<'a> {
 }
 
 /// What is new of thoughts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PlainDelta<'a> {
     /// The next piece of them.
     pub delta: Cow<'a, str>,
 }
 
 /// All of a thought.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PlainDone<'a> {
     /// The text.
     pub text: Cow<'a, str>,

@@ -24,6 +24,7 @@ mod model_versions;
 mod models;
 mod oauth_clients;
 mod openai;
+mod openapi;
 mod process;
 mod programs;
 mod restart;

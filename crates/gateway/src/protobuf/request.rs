@@ -40,6 +40,7 @@ pub fn completion(message: pb::CreateCompletionRequest) -> Result<Completion, Ap
 
 impl FromMessage for ChatRequest {
     type Message = pb::CreateCompletionRequest;
+    const NAME: &str = "CreateCompletionRequest";
 
     fn from_message(message: pb::CreateCompletionRequest) -> Result<Self, ApiError> {
         absent("prompt", message.prompt.is_empty(), CHAT)?;
@@ -97,6 +98,7 @@ impl FromMessage for ChatRequest {
 
 impl FromMessage for CompletionRequest {
     type Message = pb::CreateCompletionRequest;
+    const NAME: &str = "CreateCompletionRequest";
 
     fn from_message(message: pb::CreateCompletionRequest) -> Result<Self, ApiError> {
         absent("messages", message.messages.is_empty(), TEXT)?;
@@ -145,6 +147,7 @@ impl FromMessage for CompletionRequest {
 
 impl FromMessage for EmbeddingRequest {
     type Message = pb::CreateEmbeddingRequest;
+    const NAME: &str = "CreateEmbeddingRequest";
 
     fn from_message(message: pb::CreateEmbeddingRequest) -> Result<Self, ApiError> {
         let inputs = message.input.into_iter().map(|input| match input.input {

@@ -4,6 +4,7 @@ mod block;
 mod tools;
 mod turns;
 
+use fathom_api::bounds;
 use fathom_api::messages::MessagesRequest;
 use fathom_api::sampling::Extra;
 use fathom_proto::id::ModelId;
@@ -69,7 +70,11 @@ fn asked(request: MessagesRequest, config: &Config) -> Result<Asked, ApiError> {
         }
         metadata.end()?;
     }
-    in_range("temperature", request.temperature, 0.0, 1.0)?;
+    in_range(
+        "temperature",
+        request.temperature,
+        bounds::ANTHROPIC_TEMPERATURE,
+    )?;
     let stops = stop_texts("stop_sequences", request.stop_sequences.unwrap_or_default())?;
     let generate = GenerateRequest {
         sampling: Fields {

@@ -1,13 +1,11 @@
 //! `POST /v1/embeddings`
 
+use fathom_api::bounds::INPUTS as MAX_INPUTS;
 use fathom_api::embeddings::{EmbeddingRequest, Input};
 use fathom_proto::inference::{EmbedInput, EmbedRequest};
 
 use super::{extra, model, positive};
 use crate::error::ApiError;
-
-/// OpenAI's limit.
-const MAX_INPUTS: usize = 2048;
 
 /// How vectors are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,15 +2,11 @@
 
 use std::time::Duration;
 
+use fathom_api::bounds::{CHOICES as MAX_CHOICES, GENERATIONS as MAX_GENERATIONS};
 use fathom_proto::id::{ModelId, UserId};
 use fathom_proto::inference::{GenerateRequest, Prompt};
 
 use crate::error::ApiError;
-
-/// OpenAI's limit is 128; here each is a generation with a place of its own in the queue.
-const MAX_CHOICES: u32 = 16;
-/// Generations of one request.
-const MAX_GENERATIONS: usize = 64;
 
 /// Several continuations of one or several prompts.
 pub struct FanOut {

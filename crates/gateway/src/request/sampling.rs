@@ -1,16 +1,10 @@
 //! How tokens are drawn, and where a text ends.
 
+use fathom_api::bounds;
 use fathom_api::sampling::{LogitBias as ApiLogitBias, OneOrMany};
 use fathom_proto::inference::{LogitBias, Sampling};
 
 use crate::error::ApiError;
-
-/// DeepSeek's limit; OpenAI's is 4.
-const MAX_STOPS: usize = 16;
-/// A stop text is held back while it could still come; a long one would hold back the answer.
-const MAX_STOP_BYTES: usize = 1024;
-/// Each is applied for every token.
-const MAX_LOGIT_BIASES: usize = 1024;
 
 /// The public fields.
 pub struct Fields {
@@ -35,7 +29,7 @@ pub struct Fields {
 impl Fields {
     /// The domain's form of them.
     pub fn check(self) -> Result<Sampling, ApiError> {
-        let top_p = in_range("top_p", self.top_p, 0.0, 1.0)?;
+        let top_p = in_range("top_p", self.top_p, bounds::TOP_P)?;
         if top_p == Some(0.0) {
             return Err(ApiError::invalid(
                 "top_p",
@@ -43,15 +37,19 @@ impl Fields {
             ));
         }
         Ok(Sampling {
-            temperature: in_range("temperature", self.temperature, 0.0, 2.0)?,
+            temperature: in_range("temperature", self.temperature, bounds::TEMPERATURE)?,
             top_p,
             // Other servers let 0 stand for all tokens.
             top_k: self.top_k.filter(|count| *count > 0),
-            min_p: in_range("min_p", self.min_p, 0.0, 1.0)?,
+            min_p: in_range("min_p", self.min_p, bounds::MIN_P)?,
             // A negative seed is as good as any other; only its bits count.
             seed: self.seed.map(i64::cast_unsigned),
-            frequency_penalty: in_range("frequency_penalty", self.frequency_penalty, -2.0, 2.0)?,
-            presence_penalty: in_range("presence_penalty", self.presence_penalty, -2.0, 2.0)?,
+            frequency_penalty: in_range(
+                "frequency_penalty",
+                self.frequency_penalty,
+                bounds::PENALTY,
+            )?,
+            presence_penalty: in_range("presence_penalty", self.presence_penalty, bounds::PENALTY)?,
             logit_bias: logit_bias(self.logit_bias.unwrap_or_default())?,
         })
     }
@@ -61,8 +59,7 @@ impl Fields {
 pub fn in_range(
     name: &str,
     value: Option<f32>,
-    low: f32,
-    high: f32,
+    (low, high): (f32, f32),
 ) -> Result<Option<f32>, ApiError> {
     match value {
         Some(value) if !(low..=high).contains(&value) => {
@@ -75,19 +72,21 @@ pub fn in_range(
 
 fn logit_bias(biases: ApiLogitBias) -> Result<Vec<LogitBias>, ApiError> {
     let invalid = |message| ApiError::invalid("logit_bias", message);
-    if biases.len() > MAX_LOGIT_BIASES {
+    let (low, high) = bounds::LOGIT_BIAS;
+    if biases.len() > bounds::LOGIT_BIASES {
         return Err(invalid(format!(
-            "`logit_bias` holds {} tokens; at most {MAX_LOGIT_BIASES} are allowed",
-            biases.len()
+            "`logit_bias` holds {} tokens; at most {} are allowed",
+            biases.len(),
+            bounds::LOGIT_BIASES
         )));
     }
     let biases = biases.into_iter().map(|(token, bias)| {
         let token = token.parse().map_err(|_| {
             invalid("a key of `logit_bias` is no token id; send ids as text".to_owned())
         })?;
-        if !(-100.0..=100.0).contains(&bias) {
+        if !(low..=high).contains(&bias) {
             return Err(invalid(format!(
-                "`logit_bias` of the token {token} is {bias}; it must be from -100 to 100"
+                "`logit_bias` of the token {token} is {bias}; it must be from {low} to {high}"
             )));
         }
         Ok(LogitBias { token, bias })
@@ -102,21 +101,23 @@ pub fn stops(stop: Option<OneOrMany>) -> Result<Vec<String>, ApiError> {
 
 /// The same, of a dialect that has another `name` for them.
 pub fn stop_texts(name: &str, stops: Vec<String>) -> Result<Vec<String>, ApiError> {
-    if stops.len() > MAX_STOPS {
+    if stops.len() > bounds::STOPS {
         let message = format!(
-            "`{name}` holds {} texts; at most {MAX_STOPS} are allowed",
-            stops.len()
+            "`{name}` holds {} texts; at most {} are allowed",
+            stops.len(),
+            bounds::STOPS
         );
         return Err(ApiError::invalid(name, message));
     }
     match stops
         .iter()
-        .find(|stop| stop.is_empty() || stop.len() > MAX_STOP_BYTES)
+        .find(|stop| stop.is_empty() || stop.len() > bounds::STOP_BYTES)
     {
         Some(stop) => {
             let message = format!(
-                "a `{name}` text has {} bytes; 1 to {MAX_STOP_BYTES} are allowed",
-                stop.len()
+                "a `{name}` text has {} bytes; 1 to {} are allowed",
+                stop.len(),
+                bounds::STOP_BYTES
             );
             Err(ApiError::invalid(name, message))
         }

@@ -2,14 +2,13 @@
 
 use std::collections::HashSet;
 
+use fathom_api::bounds::FUNCTIONS as MAX_FUNCTIONS;
 use fathom_api::tools::{FunctionDefinition, Tool, ToolChoice as ApiToolChoice};
 use fathom_proto::inference::{Function, ToolChoice, Tools};
 
 use super::json;
 use crate::error::ApiError;
 
-/// OpenAI's limit.
-const MAX_FUNCTIONS: usize = 128;
 /// OpenAI's limit.
 const MAX_NAME_BYTES: usize = 64;
 

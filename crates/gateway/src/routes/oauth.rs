@@ -19,11 +19,15 @@ mod token;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::map_response;
 use axum::response::Response;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::MethodRouter;
+use fathom_api::oauth::Metadata;
 use http::{HeaderValue, header};
+use schemars::{Schema, SchemaGenerator};
+use serde_json::json;
 
 use super::Route;
 use crate::Gateway;
+use crate::openapi::methods::{get, post};
 use crate::policy::Policy;
 
 const TOKEN: &str = "/oauth/token";
@@ -38,16 +42,49 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 /// The routes of the authorization server.
 pub fn table() -> Vec<Route> {
     vec![
-        (TOKEN, Policy::OwnCredentials, secret(post(token::issue))),
+        (
+            TOKEN,
+            Policy::OwnCredentials,
+            post("Issue an access token.", token::issue)
+                .form(token::form)
+                .within(secret),
+        ),
         (
             INTROSPECT,
             Policy::OwnCredentials,
-            secret(post(introspect::answer)),
+            post("Say what a token is good for.", introspect::answer)
+                .form(about_token)
+                .within(secret),
         ),
-        (REVOKE, Policy::OwnCredentials, secret(post(revoke::end))),
-        (KEYS, Policy::Public, get(metadata::keys)),
-        (METADATA, Policy::Public, get(metadata::metadata)),
+        (
+            REVOKE,
+            Policy::OwnCredentials,
+            post("End an access token.", revoke::end)
+                .form(about_token)
+                .within(secret),
+        ),
+        (
+            KEYS,
+            Policy::Public,
+            get("Read the keys that verify access tokens.", metadata::keys)
+                .answers_media(metadata::JWK_SET),
+        ),
+        (
+            METADATA,
+            Policy::Public,
+            get(
+                "Read what the authorization server can do.",
+                metadata::metadata,
+            )
+            .answers::<Metadata>(),
+        ),
     ]
+}
+
+/// What the routes read that are about a token.
+fn about_token(_: &mut SchemaGenerator) -> Schema {
+    let token = json!({"token": {"type": "string", "description": "The token."}});
+    form::schema(&["token"], token)
 }
 
 /// A route whose answers are not to be stored on their way (RFC 6749, section 5.1).

@@ -35,8 +35,8 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use fathom_proto::ErrorCode;
 use fathom_proto::identity::Scope;
-use http::header;
 use http::request::Parts;
+use http::{StatusCode, header};
 use hyper_util::rt::TokioIo;
 
 use self::connection::{Connection, End, Limits};
@@ -44,6 +44,8 @@ use self::handshake::{Handshake, Refused};
 use crate::config::WebSocket;
 use crate::error::ApiError;
 use crate::identity::Session;
+use crate::openapi::security::BEARER;
+use crate::openapi::{Answer, Failure, Input, Operation};
 use crate::origin::Origin;
 use crate::policy::{Denied, authenticate, bearer};
 use crate::record::Record;
@@ -79,6 +81,29 @@ pub async fn upgrade(
         gauge!(metrics::WEBSOCKETS).decrement(1);
     });
     Ok(answer)
+}
+
+/// The whole of a request, which only a handshake needs.
+impl Input for Request {
+    fn describe(operation: &mut Operation) {
+        operation.own_scheme = Some(BEARER);
+        operation.answers.push(Answer::new(
+            StatusCode::SWITCHING_PROTOCOLS.as_u16(),
+            "The WebSocket is open.",
+        ));
+    }
+}
+
+/// A handshake that is refused; a request on the socket fails on the socket.
+impl Failure for Response {
+    fn describe(operation: &mut Operation) {
+        operation.failures.extend([
+            ErrorCode::InvalidRequest,
+            ErrorCode::Unauthenticated,
+            ErrorCode::PermissionDenied,
+            ErrorCode::Unavailable,
+        ]);
+    }
 }
 
 fn limits(config: &WebSocket) -> Limits {

@@ -1,5 +1,6 @@
 //! OAuth2 clients.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::patch::removable;
@@ -7,7 +8,7 @@ use crate::id::{ModelId, TenantId};
 use crate::identity::Scopes;
 
 /// A client, without its secrets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Client {
     /// Its id.
     pub id: String,
@@ -40,7 +41,7 @@ pub struct Client {
 
 /// How a client says who it is at the token endpoint; it has one way and no other (RFC 7591,
 /// section 2, `token_endpoint_auth_method`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientMethod {
     /// By its secret, in the header or in the body.
@@ -78,7 +79,7 @@ impl ClientMethod {
 }
 
 /// A secret of a client, without its text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientSecret {
     /// Its id.
     pub id: String,
@@ -89,17 +90,20 @@ pub struct ClientSecret {
 }
 
 /// A client to be made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewClient {
     /// Whose it is.
     pub tenant: TenantId,
     /// What people call it; 1 to 200 characters.
+    #[schemars(length(min = 1, max = 200))]
     pub name: String,
     /// What it may do; at least one.
+    #[schemars(length(min = 1))]
     pub scopes: Scopes,
     /// The models it may know of and ask; absent: all.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 100), inner(regex(pattern = r"^[!-~]{1,200}$")))]
     pub models: Option<Vec<ModelId>>,
     /// How it says who it is at the token endpoint.
     #[serde(default)]
@@ -113,27 +117,32 @@ pub struct NewClient {
     pub token_endpoint_audience: bool,
     /// Public keys, for [`ClientMethod::PrivateKeyJwt`] and no other.
     #[serde(default)]
+    #[schemars(extend("type" = ["object", "null"]))]
     pub jwks: Option<serde_json::Value>,
     /// When it ends.
     #[serde(default)]
+    #[schemars(range(min = 0, max = 253_402_300_799_i64))]
     pub expires_at: Option<i64>,
 }
 
 /// Changes to a client.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientPatch {
     /// What people call it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
     pub name: Option<String>,
     /// What it may do; at least one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub scopes: Option<Scopes>,
     /// The models it may know of and ask.
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "removable"
     )]
+    #[schemars(length(min = 1, max = 100), inner(regex(pattern = r"^[!-~]{1,200}$")))]
     pub models: Option<Option<Vec<ModelId>>>,
     /// `false` ends its self-signed bearers; they can be switched on when a client is made alone,
     /// since a secret that is only hashed cannot verify a signature.
@@ -145,6 +154,7 @@ pub struct ClientPatch {
     pub token_endpoint_audience: Option<bool>,
     /// Public keys in place of those it had.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("type" = ["object", "null"]))]
     pub jwks: Option<serde_json::Value>,
     /// Whether it is switched off.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,13 +164,15 @@ pub struct ClientPatch {
         skip_serializing_if = "Option::is_none",
         deserialize_with = "removable"
     )]
+    #[schemars(range(min = 0, max = 253_402_300_799_i64))]
     pub expires_at: Option<Option<i64>>,
 }
 
 /// A client secret to be made.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct NewClientSecret {
     /// When it ends.
+    #[schemars(range(min = 0, max = 253_402_300_799_i64))]
     pub expires_at: Option<i64>,
 }

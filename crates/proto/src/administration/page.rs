@@ -1,14 +1,16 @@
 //! A part of a long list.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A part of a list that is in the order of its ids.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Page {
     /// What comes after this id; absent: from the beginning.
     pub after: Option<String>,
     /// How many, 1 to 1,000; absent: 100.
+    #[schemars(range(min = 1, max = Page::MAX_LIMIT))]
     pub limit: Option<u32>,
 }
 

@@ -1,9 +1,10 @@
 //! The keys that sign access tokens.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A signing key, without its private half.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SigningKey {
     /// `kid` in the headers of its tokens.
     pub kid: String,
@@ -20,7 +21,7 @@ pub struct SigningKey {
 }
 
 /// Where a signing key is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SigningKeyState {
     /// Verifiers can learn of it; it does not sign yet.

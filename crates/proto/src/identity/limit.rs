@@ -1,11 +1,12 @@
 //! How much an identity may use.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ModelId, TenantId};
 
 /// Limits on what a target uses.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
     /// Whose use is counted.
@@ -15,7 +16,7 @@ pub struct Limit {
 }
 
 /// Whose use a limit counts: all of a tenant's, or one client's or key's, of one model or of all.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LimitTarget {
     /// The tenant.
@@ -25,11 +26,12 @@ pub struct LimitTarget {
     pub subject: Option<String>,
     /// One model; absent: all together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[!-~]{1,200}$"))]
     pub model: Option<ModelId>,
 }
 
 /// Amounts; what is absent is unlimited.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Requests at a time.

@@ -1,7 +1,9 @@
 //! What an identity may do.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -107,6 +109,23 @@ impl<'de> Deserialize<'de> for Scopes {
         Self::parse(names.iter().map(String::as_str)).map_err(|name| {
             let known = Self::from_iter(Scope::ALL);
             D::Error::custom(format!("`{name}` is no scope; scopes are {known}"))
+        })
+    }
+}
+
+impl JsonSchema for Scopes {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Scopes".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "array",
+            "items": {"type": "string", "enum": Scope::ALL.map(Scope::as_str)},
         })
     }
 }

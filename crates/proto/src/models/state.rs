@@ -1,11 +1,12 @@
 //! Which version of a model answers whom.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::ModelId;
 
 /// Which version of a model answers whom, and what else can be changed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ModelState {
     /// The version that answers; `null`: the model has none and is served under its own name.
@@ -21,7 +22,7 @@ pub struct ModelState {
 }
 
 /// A version that is tried out with some of the users.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Canary {
     /// Its number.
     pub version: u32,
@@ -34,14 +35,17 @@ pub struct Canary {
 }
 
 /// What ends a trial by itself, in comparison with the stable version.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Guard {
     /// How much larger the share of requests that fail may be, above 0, at most 1.
+    #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
     pub max_error_increase: f64,
     /// How many times as long the first token may take, as the 99th percentile; 1 to 1,000.
+    #[schemars(range(min = 1, max = 1000))]
     pub max_first_token_ratio: f64,
     /// How many requests of either version must be over before they are compared; 10 to 1,000,000.
+    #[schemars(range(min = 10, max = 1_000_000))]
     pub min_requests: u32,
 }
 

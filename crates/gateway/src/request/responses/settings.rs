@@ -1,5 +1,6 @@
 //! What is asked of the answer.
 
+use fathom_api::bounds::{METADATA, METADATA_NAME, METADATA_VALUE};
 use fathom_api::responses::Reasoning;
 use fathom_api::sampling::Extra;
 use fathom_proto::inference::Format;
@@ -8,11 +9,6 @@ use serde_json::{Value, json};
 use super::Text;
 use crate::error::ApiError;
 use crate::request::object::Object;
-
-/// OpenAI's limits.
-const MAX_METADATA: usize = 16;
-const MAX_METADATA_NAME: usize = 64;
-const MAX_METADATA_VALUE: usize = 512;
 
 /// The form of the text; how wordy it is, is passed on.
 pub fn text(text: Extra, passed_on: &mut Extra) -> Result<Text, ApiError> {
@@ -80,15 +76,15 @@ pub fn reasoning(reasoning: Extra, passed_on: &mut Extra) -> Result<Reasoning, A
 /// Texts that come back with the answer.
 pub fn metadata(metadata: Extra) -> Result<Extra, ApiError> {
     let fits = |(name, value): (&String, &Value)| {
-        name.chars().count() <= MAX_METADATA_NAME
+        name.chars().count() <= METADATA_NAME
             && value
                 .as_str()
-                .is_some_and(|text| text.chars().count() <= MAX_METADATA_VALUE)
+                .is_some_and(|text| text.chars().count() <= METADATA_VALUE)
     };
-    if metadata.len() > MAX_METADATA || !metadata.iter().all(fits) {
+    if metadata.len() > METADATA || !metadata.iter().all(fits) {
         let message = format!(
-            "`metadata` holds at most {MAX_METADATA} texts of {MAX_METADATA_VALUE} characters, \
-             with names of {MAX_METADATA_NAME}"
+            "`metadata` holds at most {METADATA} texts of {METADATA_VALUE} characters, \
+             with names of {METADATA_NAME}"
         );
         return Err(ApiError::invalid("metadata", message));
     }

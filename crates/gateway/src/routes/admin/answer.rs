@@ -3,14 +3,19 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 
 use super::PREFIX;
+use crate::openapi::{Answer, Content, Operation, Output};
 
 /// A part of a list.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ListOf{T}")]
 pub struct List<T> {
+    /// Always `list`.
     object: &'static str,
+    /// The members.
     data: Vec<T>,
     /// Whether this part is full, so that `after` its last member there may be more.
     has_more: bool,
@@ -54,5 +59,19 @@ impl<T: Serialize> IntoResponse for Created<T> {
             response.headers_mut().insert(header::LOCATION, path);
         }
         response
+    }
+}
+
+impl<T: JsonSchema> Output for Created<T> {
+    fn describe(operation: &mut Operation) {
+        operation.answers.push(Answer {
+            status: StatusCode::CREATED.as_u16(),
+            description: "It is made.",
+            content: vec![(
+                "application/json",
+                Content::Json(SchemaGenerator::subschema_for::<T>),
+            )],
+            headers: vec![("location", "Its path.")],
+        });
     }
 }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use fathom_proto::Error;
 use fathom_proto::id::RequestId;
 use http::{HeaderValue, StatusCode, header};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::PREFIX;
@@ -40,13 +41,14 @@ pub async fn layer(request: Request, next: Next) -> Response {
 }
 
 /// The members of RFC 9457, and three more.
-#[derive(Serialize)]
-struct Problem<'a> {
+#[derive(Serialize, JsonSchema)]
+pub struct Problem<'a> {
     /// `urn:fathom:error:` and the code.
     #[serde(rename = "type")]
     kind: String,
     /// The name of the status.
     title: &'a str,
+    /// The status.
     status: u16,
     /// What is wrong and what would be right.
     detail: &'a str,

@@ -7,10 +7,12 @@ use fathom_proto::ErrorCode;
 use fathom_proto::administration::{Caller, Page};
 use fathom_proto::id::TenantId;
 use http::request::Parts;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
+use crate::openapi::{Input, Operation};
 use crate::policy;
 
 /// The caller's credential, to be passed on.
@@ -26,6 +28,8 @@ impl<S: Sync> FromRequestParts<S> for Bearer {
     }
 }
 
+impl Input for Bearer {}
+
 /// The ids in the path.
 pub struct Ids<T>(pub T);
 
@@ -37,6 +41,12 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Ids<T> 
         // What is not even text is no id.
         path.map(|Path(ids)| Self(ids))
             .map_err(|_| ApiError::new(ErrorCode::NotFound, "there is no such id"))
+    }
+}
+
+impl<T> Input for Ids<T> {
+    fn describe(operation: &mut Operation) {
+        operation.failures.push(ErrorCode::NotFound);
     }
 }
 
@@ -61,13 +71,23 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
+impl<T: JsonSchema> Input for Query<T> {
+    fn describe(operation: &mut Operation) {
+        operation.query.push(T::json_schema);
+        operation.failures.push(ErrorCode::InvalidRequest);
+    }
+}
+
 /// A part of the things of a tenant, or of all.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PageOfTenant {
     /// Those of this tenant; absent: of all.
     pub tenant: Option<TenantId>,
+    /// What comes after this id; absent: from the beginning.
     after: Option<String>,
+    /// How many, 1 to 1,000; absent: 100.
+    #[schemars(range(min = 1, max = Page::MAX_LIMIT))]
     limit: Option<u32>,
 }
 
@@ -82,7 +102,7 @@ impl PageOfTenant {
 }
 
 /// The things of a tenant, or of all.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OfTenant {
     /// Those of this tenant; absent: of all.

@@ -11,13 +11,14 @@ use fathom_proto::{Error, ErrorCode};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::error::ErrorNote;
+use crate::json::JSON;
 use crate::record::Record;
 
 /// Anthropic's name for the header `x-request-id`.
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
 /// The status of a server that has too much to do; Anthropic's own.
-const OVERLOADED: u16 = 529;
+pub const OVERLOADED: u16 = 529;
 
 /// The layer that gives the errors of these routes their form, whichever handler or layer inside
 /// of it they come from, and each answer the id of its request in Anthropic's header too.
@@ -30,13 +31,13 @@ pub async fn layer(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if let Some(ErrorNote(error)) = response.extensions().get() {
         let body = Json(body(error, id)).into_response().into_body();
-        if error.code == ErrorCode::Overloaded
-            && let Ok(status) = StatusCode::from_u16(OVERLOADED)
-        {
+        if let Ok(status) = StatusCode::from_u16(status(error.code)) {
             *response.status_mut() = status;
         }
         *response.body_mut() = body;
-        response.headers_mut().remove(header::CONTENT_LENGTH);
+        let headers = response.headers_mut();
+        headers.remove(header::CONTENT_LENGTH);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
     }
     if let Some(Ok(id)) = id.map(HeaderValue::from_str) {
         response.headers_mut().insert(REQUEST_ID, id);
@@ -44,7 +45,8 @@ pub async fn layer(request: Request, next: Next) -> Response {
     response
 }
 
-fn is_ours(path: &str) -> bool {
+/// Whether a path is one of these routes.
+pub fn is_ours(path: &str) -> bool {
     path == "/v1/messages"
         || path.starts_with("/v1/messages/")
         || path == "/anthropic"
@@ -74,7 +76,16 @@ pub fn object(error: &Error) -> ErrorObject<'_> {
     }
 }
 
-fn kind(code: ErrorCode) -> &'static str {
+/// The HTTP status of an error.
+pub fn status(code: ErrorCode) -> u16 {
+    match code {
+        ErrorCode::Overloaded => OVERLOADED,
+        code => code.row().http,
+    }
+}
+
+/// The `type` of an error.
+pub fn kind(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::Overloaded => "overloaded_error",
         code => match code.row().http {

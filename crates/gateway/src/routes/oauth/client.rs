@@ -13,7 +13,8 @@ use secrecy::SecretString;
 use super::form::Form;
 use super::refusal::Refusal;
 
-const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+/// The one type of assertions.
+pub const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// The client that sends `form`, not authenticated yet.
 pub fn authentication(form: Form) -> Result<ClientAuthentication, Refusal> {

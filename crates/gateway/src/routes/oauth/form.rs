@@ -7,10 +7,14 @@ use axum::extract::{FromRequest, Request};
 use fathom_kit::server::{BodyStalled, Peer};
 use fathom_proto::identity::ClientAuthentication;
 use http::{HeaderMap, StatusCode};
+use schemars::Schema;
 use secrecy::SecretString;
+use serde_json::{Map, Value, json};
 
-use super::client;
+use super::client::{self, JWT_BEARER};
 use super::refusal::Refusal;
+use crate::openapi::security::BASIC;
+use crate::openapi::{Input, Operation};
 
 /// A form, in which nothing is there twice (RFC 6749, section 3.2). An unknown parameter is
 /// ignored.
@@ -85,6 +89,35 @@ impl Form {
     pub fn client(self) -> Result<ClientAuthentication, Refusal> {
         client::authentication(self)
     }
+}
+
+impl Input for Form {
+    fn describe(operation: &mut Operation) {
+        operation.own_scheme = Some(BASIC);
+    }
+}
+
+/// The schema of a form with `members`, and with what a client says who it is with.
+pub fn schema(required: &[&str], members: Value) -> Schema {
+    let text = |description: &str| json!({"type": "string", "description": description});
+    let client = json!({
+        "client_id": text("The client, unless the header names it."),
+        "client_secret": text("Its secret, unless it is in the header."),
+        "client_assertion": text("A JWT that the client signed (RFC 7523, section 2.2)."),
+        "client_assertion_type": {"type": "string", "enum": [JWT_BEARER]},
+    });
+    let members = [members, client]
+        .into_iter()
+        .filter_map(|members| match members {
+            Value::Object(members) => Some(members),
+            _ => None,
+        });
+    let mut schema = Schema::default();
+    schema.insert("type".to_owned(), "object".into());
+    let members: Map<_, _> = members.flatten().collect();
+    schema.insert("properties".to_owned(), members.into());
+    schema.insert("required".to_owned(), required.into());
+    schema
 }
 
 fn unreadable(rejection: FormRejection) -> Refusal {

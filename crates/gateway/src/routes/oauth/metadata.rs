@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use fathom_api::oauth::Metadata;
 use fathom_proto::ErrorCode;
 use fathom_proto::identity::{KeySet, Scope};
@@ -18,6 +18,9 @@ use crate::error::ApiError;
 /// Long enough to be cheap; keys are published longer than this before they sign.
 const CACHE_CONTROL: (header::HeaderName, &str) = (header::CACHE_CONTROL, "public, max-age=300");
 
+/// RFC 7517, section 8.5.2.
+pub const JWK_SET: &str = "application/jwk-set+json";
+
 const METHODS: [&str; 4] = [
     "client_secret_basic",
     "client_secret_post",
@@ -27,7 +30,7 @@ const METHODS: [&str; 4] = [
 const ALGORITHMS: [&str; 5] = ["HS256", "EdDSA", "ES256", "RS256", "PS256"];
 
 /// What this authorization server can do.
-pub async fn metadata(State(gateway): State<Gateway>) -> Result<impl IntoResponse, ApiError> {
+pub async fn metadata(State(gateway): State<Gateway>) -> Result<Response, ApiError> {
     let issuer = key_set(&gateway)?.issuer.clone();
     let address = |path: &str| format!("{}{path}", issuer.trim_end_matches('/'));
     let metadata = Metadata {
@@ -46,14 +49,14 @@ pub async fn metadata(State(gateway): State<Gateway>) -> Result<impl IntoRespons
         revocation_endpoint_auth_signing_alg_values_supported: names(&ALGORITHMS),
         issuer,
     };
-    Ok(([CACHE_CONTROL], Json(metadata)))
+    Ok(([CACHE_CONTROL], Json(metadata)).into_response())
 }
 
 /// The keys that verify access tokens.
-pub async fn keys(State(gateway): State<Gateway>) -> Result<impl IntoResponse, ApiError> {
+pub async fn keys(State(gateway): State<Gateway>) -> Result<Response, ApiError> {
     let jwks = key_set(&gateway)?.jwks.clone();
-    let content_type = (header::CONTENT_TYPE, "application/jwk-set+json");
-    Ok(([CACHE_CONTROL, content_type], jwks))
+    let content_type = (header::CONTENT_TYPE, JWK_SET);
+    Ok(([CACHE_CONTROL, content_type], jwks).into_response())
 }
 
 fn key_set(gateway: &Gateway) -> Result<Arc<KeySet>, ApiError> {

@@ -9,6 +9,7 @@ use fathom_proto::{Error, ErrorCode};
 use http::{HeaderValue, StatusCode, header};
 
 use crate::error::{ApiError, ErrorNote};
+use crate::openapi::{ErrorForm, Failure, Operation};
 
 /// A request that is not answered as its sender hoped.
 pub enum Refusal {
@@ -88,6 +89,20 @@ impl IntoResponse for Refusal {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
+    }
+}
+
+impl Failure for Refusal {
+    fn describe(operation: &mut Operation) {
+        operation.form = ErrorForm::OAuth;
+        operation.failures.extend([
+            ErrorCode::InvalidRequest,
+            ErrorCode::RequestTimeout,
+            ErrorCode::PayloadTooLarge,
+            ErrorCode::Unauthenticated,
+            ErrorCode::RateLimited,
+            ErrorCode::Unavailable,
+        ]);
     }
 }
 

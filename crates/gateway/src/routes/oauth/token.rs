@@ -5,11 +5,16 @@ use axum::extract::State;
 use fathom_api::oauth::TokenResponse;
 use fathom_proto::ErrorCode;
 use fathom_proto::identity::{Scopes, TokenRequest};
+use schemars::{Schema, SchemaGenerator};
 use secrecy::ExposeSecret;
+use serde_json::json;
 
-use super::form::Form;
+use super::form::{self, Form};
 use super::refusal::Refusal;
 use crate::Gateway;
+
+/// The one grant that there is.
+const GRANT_TYPE: &str = "client_credentials";
 
 /// Issues a token.
 pub async fn issue(
@@ -17,7 +22,7 @@ pub async fn issue(
     form: Form,
 ) -> Result<Json<TokenResponse>, Refusal> {
     match form.grant_type.as_deref() {
-        Some("client_credentials") => {}
+        Some(GRANT_TYPE) => {}
         Some(_) => return Err(Refusal::GrantType),
         None => return Err(Refusal::Request("`grant_type` is missing")),
     }
@@ -38,4 +43,16 @@ pub async fn issue(
         expires_in: token.expires_in,
         scope: token.scopes.to_string(),
     }))
+}
+
+/// What [`issue`] reads.
+pub fn form(_: &mut SchemaGenerator) -> Schema {
+    let members = json!({
+        "grant_type": {"type": "string", "enum": [GRANT_TYPE]},
+        "scope": {
+            "type": "string",
+            "description": "Wanted scopes, space-separated; absent: all that the client has.",
+        },
+    });
+    form::schema(&["grant_type"], members)
 }

@@ -288,3 +288,24 @@ async fn cached_tokens_are_told_in_both_dialects() {
         assert_eq!(usage["prompt_tokens_details"]["cached_tokens"], 0, "{path}");
     }
 }
+
+/// Whoever takes only messages gets them where there are some, in every dialect; elsewhere what is
+/// answered says that it is JSON.
+#[tokio::test]
+async fn an_error_is_of_the_format_that_its_head_says() {
+    for (path, media_type) in [
+        ("/v1/chat/completions", "application/x-protobuf"),
+        ("/chat/completions", "application/x-protobuf"),
+        ("/beta/completions", "application/x-protobuf"),
+        ("/v1/messages", "application/json"),
+        ("/admin/v1/tenants", "application/problem+json"),
+    ] {
+        let mut ask = request(Method::POST, path, None, "{}");
+        let accept = "application/x-protobuf".parse().unwrap();
+        ask.headers_mut().insert("accept", accept);
+        let answer = send(routes(gateway()), ask).await;
+        assert_eq!(answer.headers["content-type"], media_type, "{path}");
+        let is_json = serde_json::from_str::<Value>(&answer.body).is_ok();
+        assert_eq!(is_json, media_type.ends_with("json"), "{path}");
+    }
+}

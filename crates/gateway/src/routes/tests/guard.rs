@@ -1,43 +1,76 @@
 //! Every route of the table, and whoever has no business there.
 
-use axum::routing::get;
-
 use super::*;
 use crate::identity::fake::{
     AUTH_FAILS, AUTH_HANGS, AUTH_IS_DOWN, AUTH_PANICS, FakeAuth, NO_SCOPES, claims, token,
 };
+use crate::openapi;
 use fathom_proto::identity::Scope;
 use secrecy::ExposeSecret;
 
-/// What a guarded route answers to who sends `bearer`, for every method that it takes.
-async fn answers(gateway: &crate::Gateway, path: &str, bearer: Option<&str>) -> Vec<Answer> {
+/// What a guarded route answers to who sends `bearer`, for every method that it has.
+async fn answers(
+    gateway: &crate::Gateway,
+    (path, methods, _): &Guarded,
+    bearer: Option<&str>,
+) -> Vec<Answer> {
     let path = path.replace(['{', '}'], "");
-    let methods = [
-        Method::GET,
-        Method::POST,
-        Method::PUT,
-        Method::PATCH,
-        Method::DELETE,
-    ];
     let mut answers = Vec::new();
     for method in methods {
-        let ask = request(method, &path, bearer, "{}");
-        let answer = send(routes(gateway.clone()), ask).await;
-        if answer.status != StatusCode::METHOD_NOT_ALLOWED {
-            answers.push(answer);
-        }
+        let ask = request(method.clone(), &path, bearer, "{}");
+        answers.push(send(routes(gateway.clone()), ask).await);
     }
     assert!(!answers.is_empty(), "{path}");
     answers
 }
 
-fn guarded() -> impl Iterator<Item = (&'static str, Scope)> {
-    table()
+/// A path with its methods and who may call it.
+type Guarded = (String, Vec<Method>, Policy);
+
+/// Every guarded route, as clients are told of it.
+fn guarded() -> Vec<Guarded> {
+    let document: Value = serde_json::from_str(openapi()).unwrap();
+    let mut guarded = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let item = item.as_object().unwrap();
+        let scopes: Vec<_> = item
+            .values()
+            .filter_map(|operation| operation["security"][0]["bearer"][0].as_str())
+            .collect();
+        let mut all = Scope::ALL.into_iter();
+        let Some(scope) = all.find(|scope| scopes.contains(&scope.as_str())) else {
+            continue;
+        };
+        assert_eq!(scopes.len(), item.len(), "{path}: some methods are open");
+        let by_key = |operation: &Value| {
+            operation["security"][1]["x-api-key"][0].as_str() == Some(scope.as_str())
+        };
+        let policy = match item.values().all(by_key) {
+            true => Policy::ScopeByKey(scope),
+            false => Policy::Scope(scope),
+        };
+        let methods = item.keys().map(|method| method.to_uppercase().parse());
+        guarded.push((
+            path.clone(),
+            methods.collect::<Result<_, _>>().unwrap(),
+            policy,
+        ));
+    }
+    guarded
+}
+
+/// SEC-24: what clients are told of who may call a route is what guards it.
+#[test]
+fn the_document_and_the_table_agree_on_who_may_call() {
+    let told = guarded().into_iter();
+    let told: Vec<_> = told.map(|(path, _, policy)| (path, policy)).collect();
+    let guards: Vec<_> = table()
         .into_iter()
-        .filter_map(|(path, policy, _)| match policy {
-            Policy::Scope(scope) | Policy::ScopeByKey(scope) => Some((path, scope)),
-            Policy::OwnCredentials | Policy::Public => None,
-        })
+        .map(|(path, policy, _)| (path.to_owned(), policy))
+        .filter(|(_, policy)| matches!(policy, Policy::Scope(_) | Policy::ScopeByKey(_)))
+        .collect();
+    assert!(!guards.is_empty());
+    assert_eq!(told, guards);
 }
 
 /// SEC-24: every route that wants a scope refuses who has it not, and who cannot be shown to.
@@ -49,8 +82,12 @@ async fn every_guarded_route_refuses_whoever_may_not_call_it() {
     (expired.iat, expired.exp) = (1, 2);
     let expired = token("a", &expired);
     let forged = token("another key", &claims("1"));
-    for (path, scope) in guarded() {
-        let others: Vec<_> = Scope::ALL.into_iter().filter(|it| *it != scope).collect();
+    for route in guarded() {
+        let (path, _, policy) = &route;
+        let (Policy::Scope(scope) | Policy::ScopeByKey(scope)) = policy else {
+            panic!("{path} is open");
+        };
+        let others: Vec<_> = Scope::ALL.into_iter().filter(|it| it != scope).collect();
         let lacking = format!("everything but {}", scope.as_str());
         auth.key(&lacking, &lacking, &others);
         for (bearer, status, challenge) in [
@@ -81,7 +118,7 @@ async fn every_guarded_route_refuses_whoever_may_not_call_it() {
             (Some(AUTH_HANGS), 503, None),
             (Some(AUTH_PANICS), 500, None),
         ] {
-            for answer in answers(&gateway, path, bearer).await {
+            for answer in answers(&gateway, &route, bearer).await {
                 let what = format!("{path} with {bearer:?}: {}", answer.body);
                 assert_eq!(answer.status.as_u16(), status, "{what}");
                 let sent = answer.headers.get("www-authenticate");
@@ -197,7 +234,11 @@ fn the_routes_without_a_guard_are_these() {
         open(Policy::Public),
         [
             "/.well-known/jwks.json",
-            "/.well-known/oauth-authorization-server"
+            "/.well-known/oauth-authorization-server",
+            "/openapi.json",
+            "/docs",
+            "/docs/reference.js",
+            "/docs/reference.css",
         ]
     );
 }
@@ -205,7 +246,7 @@ fn the_routes_without_a_guard_are_these() {
 /// Part of SEC-24: the guard is before the route, so a bug behind it is not reached.
 #[tokio::test]
 async fn a_guard_is_in_front_of_what_it_guards() {
-    let bug = get(async || -> String { panic!("reached") });
+    let bug = get("Fail.", async || -> StatusCode { panic!("reached") });
     let router = layered(vec![("/bug", Policy::Scope(Scope::Admin), bug)], gateway());
     let answer = send(router, request(Method::GET, "/bug", Some(NO_SCOPES), "")).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);

@@ -1,7 +1,5 @@
 //! Requests that are refused for what they are.
 
-use axum::routing::get;
-
 use super::*;
 
 #[tokio::test]
@@ -17,7 +15,9 @@ async fn a_wrong_path_a_wrong_method_and_a_panic_have_the_four_keys() {
         (wrong.status.as_u16(), wrong.error_code().as_str()),
         (405, "method_not_allowed")
     );
-    let bug = get(async || -> String { panic!("a bug with a secret in it") });
+    let bug = get("Fail.", async || -> StatusCode {
+        panic!("a bug with a secret in it")
+    });
     let router = layered(vec![("/bug", Policy::OwnCredentials, bug)], gateway());
     let panicked = send(router, request(Method::GET, "/bug", None, "")).await;
     assert_eq!(
