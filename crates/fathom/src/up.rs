@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context;
 use fathom_auth::Auth;
 use fathom_auth::demo::{DemoCredentials, ensure_demo};
+use fathom_gateway::resume::Streams;
 use fathom_gateway::{Gateway, Identities};
 use fathom_kit::private::create_folder;
 use fathom_router::Router;
@@ -126,6 +127,7 @@ impl Up {
             catalog: Arc::new(router.clone()),
             feedback: Arc::new(router.clone()),
             models: Arc::new(router.clone()),
+            streams: Streams::new(&config.gateway.resume),
             config: Arc::new(config.gateway.clone()),
             shutdown: process.shutdown.clone(),
         };

@@ -13,6 +13,9 @@ use crate::origin::Origin;
 /// A message between services holds a body and a little more.
 const MAX_BODY_BYTES: usize = MAX_MESSAGE_BYTES - 64 * 1024;
 
+/// With less, hardly an event would be there to be sent again.
+const MIN_RESUME_BYTES: usize = 16 * 1024;
+
 /// Some proxies give up a connection after so much more than that.
 const MAX_KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -76,6 +79,8 @@ pub struct Config {
     pub limits: Limits,
     /// The WebSocket endpoint.
     pub websocket: WebSocket,
+    /// Streams that clients may take up again.
+    pub resume: Resume,
 }
 
 impl Config {
@@ -114,6 +119,12 @@ impl Config {
         }
         if self.websocket.ping_interval.is_zero() {
             return Err("`gateway.websocket.ping_interval` is 0; it must be longer".to_owned());
+        }
+        if self.resume.buffer_bytes < MIN_RESUME_BYTES {
+            return Err(format!(
+                "`gateway.resume.buffer_bytes` is {}; it must be at least {MIN_RESUME_BYTES}",
+                self.resume.buffer_bytes
+            ));
         }
         self.limits.validate("gateway.limits")
     }
@@ -156,6 +167,7 @@ impl Default for Config {
             anthropic_models: Vec::new(),
             limits: Limits::default(),
             websocket: WebSocket::default(),
+            resume: Resume::default(),
         }
     }
 }
@@ -213,6 +225,31 @@ impl Default for WebSocket {
             ping_interval: Duration::from_secs(20),
             max_streams: NonZeroUsize::MIN.saturating_add(31),
             allowed_origins: Vec::new(),
+        }
+    }
+}
+
+/// `[gateway.resume]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Resume {
+    /// How long a stream that nobody reads goes on, and is kept when it is complete. Its generation
+    /// holds a slot meanwhile.
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+    /// How much of a stream is kept: half of it for what is not sent, after which the generation
+    /// pauses, and the rest for what was sent and may not have arrived.
+    pub buffer_bytes: usize,
+    /// Streams kept at a time, complete ones too; a further one cannot be taken up again.
+    pub max_streams: usize,
+}
+
+impl Default for Resume {
+    fn default() -> Self {
+        Self {
+            grace: Duration::from_secs(30),
+            buffer_bytes: 256 * 1024,
+            max_streams: 1000,
         }
     }
 }

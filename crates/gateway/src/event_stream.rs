@@ -49,6 +49,10 @@ pub trait Events: Send + Unpin + 'static {
     }
 }
 
+/// What says nothing in the stream of an answer, for layers around its handler.
+#[derive(Clone, Copy)]
+pub struct Sign(pub &'static [u8]);
+
 /// The answer that streams `generation` as `events`.
 pub fn response<E: Events>(generation: Generation, mut events: E) -> Response {
     let mut opening = Vec::new();

@@ -20,7 +20,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::config::Config;
 use crate::error::ApiError;
-use crate::event_stream::{self, Events};
+use crate::event_stream::{self, Events, Sign};
 use crate::record::Record;
 
 /// How the answer to one request is kept alive.
@@ -91,20 +91,27 @@ impl KeepAlive {
         match timeout(interval, &mut work).await {
             Ok(answer) => Ok(match (answer?, self.form) {
                 (answer, Form::Whole) => answer,
-                (answer, Form::Events) => answer.map(|body| {
-                    let now = Instant::now();
-                    self.lively(interval, Source::Come(body), now, now + interval)
-                }),
+                (mut answer, Form::Events) => {
+                    answer.extensions_mut().insert(Sign(self.sign));
+                    answer.map(|body| {
+                        let now = Instant::now();
+                        self.lively(interval, Source::Come(body), now, now + interval)
+                    })
+                }
             }),
             Err(_) => {
                 // In a task, so that it meets its deadline even if nobody reads.
                 let mut coming = JoinSet::new();
                 coming.spawn(work);
                 let now = Instant::now();
-                let form = self.form;
+                let (form, sign) = (self.form, Sign(self.sign));
                 let body = self.lively(interval, Source::Coming(coming), now - interval, now);
                 Ok(match form {
-                    Form::Events => event_stream::head(body),
+                    Form::Events => {
+                        let mut response = event_stream::head(body);
+                        response.extensions_mut().insert(sign);
+                        response
+                    }
                     Form::Whole => {
                         let mut response = Response::new(body);
                         let json = HeaderValue::from_static("application/json");

@@ -1,6 +1,7 @@
 //! The public edge: OpenAI's and DeepSeek's API over REST, server-sent events and WebSocket.
 //! It checks who calls and what they ask, hands the request to the router and turns the answer
-//! into the caller's format. Of its callers it remembers who they are, and nothing else.
+//! into the caller's format. Of its callers it remembers who they are, and what is said to those that
+//! asked to come back for the rest of it; nothing else.
 //!
 //! # Layout
 //!
@@ -19,6 +20,7 @@
 //! - [`compression`]: compressed bodies, both ways
 //! - [`event_stream`]: a generation as server-sent events
 //! - [`keep_alive`]: signs of life while an answer is not there
+//! - [`resume`]: streams that a client may take up again
 //! - [`dialect`]: whose API a route speaks
 //! - [`limits`]: how much a caller may use, as far as it is told
 //! - [`openapi`](mod@openapi): the description of all routes, made of the table and of its types
@@ -63,6 +65,7 @@ mod policy;
 mod protobuf;
 mod record;
 mod request;
+pub mod resume;
 mod routes;
 pub mod watch;
 
@@ -89,6 +92,8 @@ pub struct Gateway {
     pub feedback: Arc<dyn Feedback>,
     /// Changes the models.
     pub models: Arc<dyn Models>,
+    /// Streams that may be taken up again.
+    pub streams: resume::Streams,
     /// Limits and defaults.
     pub config: Arc<Config>,
     /// Ends streams that outlive the process's deadline.

@@ -28,6 +28,11 @@ pub fn describe() {
         IDENTITY_CONTACT_AGE,
         "Seconds since auth was last heard; known identities are trusted for 3 and the grace."
     );
+    describe_gauge!(RESUMABLE_STREAMS, "Streams that may be taken up again.");
+    describe_counter!(
+        RESUMPTIONS,
+        "What came of streams that may be taken up again, by event."
+    );
     describe_counter!(
         ROUTER_RETRIES,
         "Calls made again because a router was lost before it gave a text."
@@ -52,5 +57,10 @@ pub const WEBSOCKET_CLOSES: &str = "fathom_gateway_websocket_closes_total";
 pub const IDENTITY_LOOKUPS: &str = "fathom_gateway_identity_lookups_total";
 /// Seconds since auth was last heard.
 pub const IDENTITY_CONTACT_AGE: &str = "fathom_gateway_identity_contact_age_seconds";
+/// Streams that may be taken up again, running or complete.
+pub const RESUMABLE_STREAMS: &str = "fathom_gateway_resumable_streams";
+/// What came of such streams, by `event` (`kept`, `refused`, `resumed`, `lost`, `unknown`,
+/// `expired`, `forgotten`).
+pub const RESUMPTIONS: &str = "fathom_gateway_resumptions_total";
 /// Calls made again because a router was lost before it gave a text.
 pub const ROUTER_RETRIES: &str = "fathom_gateway_router_retries_total";

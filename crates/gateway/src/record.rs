@@ -4,6 +4,7 @@
 
 pub mod call;
 mod client_id;
+mod heir;
 mod route;
 mod timing;
 
@@ -33,6 +34,7 @@ use crate::identity::Refusal;
 use crate::limits::RateLimits;
 use crate::metrics;
 
+pub use heir::Heir;
 pub use timing::Waiting;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -74,6 +76,10 @@ pub async fn layer(mut request: Request, next: Next) -> Response {
         response.headers_mut().insert(X_REQUEST_ID, id);
     }
     times.tell(ending.record.0.begun, response.headers_mut());
+    if let Some(heir) = response.extensions_mut().remove::<Heir>() {
+        heir.inherit(ending);
+        return response;
+    }
     ending.complete = http_body::Body::is_end_stream(response.body());
     response.map(|body| Body::new(RecordedBody { body, ending }))
 }
@@ -117,6 +123,7 @@ struct Details {
     model: Option<ModelId>,
     route: Option<Route>,
     limits: Option<RateLimits>,
+    resumed: Option<RequestId>,
     times: Times,
     first_token: Option<Instant>,
     usage: Option<Usage>,
@@ -182,6 +189,11 @@ impl Record {
     /// What the caller's limits are.
     pub fn set_limits(&self, limits: RateLimits) {
         self.details().limits = Some(limits);
+    }
+
+    /// The request takes up the stream of this one.
+    pub fn set_resumed(&self, id: RequestId) {
+        self.details().resumed = Some(id);
     }
 
     /// From now until the guard is dropped, the request waits for a worker.
@@ -275,6 +287,7 @@ impl Drop for Ending {
             request.route = %route,
             request.status = status,
             request.outcome = outcome,
+            request.resumed = details.resumed.as_ref().map(RequestId::as_str),
             peer.ip = peer.as_deref(),
             client.request_id = client_id.as_deref(),
             tenant.id = tenant.as_deref(),

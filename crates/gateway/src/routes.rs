@@ -31,7 +31,7 @@ use crate::json;
 use crate::openapi::Methods;
 use crate::openapi::methods::{get, post};
 use crate::policy::Policy;
-use crate::{compression, dialect, protobuf, record};
+use crate::{compression, dialect, protobuf, record, resume};
 
 pub use admin::PREFIX as ADMIN_PREFIX;
 pub use admin::problem::Problem;
@@ -169,7 +169,15 @@ fn layered(table: Vec<Route>, gateway: Gateway) -> Router {
     table
         .into_iter()
         .fold(Router::new(), |router, (path, policy, methods)| {
-            let route = policy.guard(methods.router, &gateway);
+            let route = match policy {
+                Policy::Scope(Scope::Inference) | Policy::ScopeByKey(Scope::Inference) => {
+                    let gateway = gateway.clone();
+                    let resumable = from_fn_with_state(gateway, resume::events::layer);
+                    methods.router.route_layer(resumable)
+                }
+                _ => methods.router,
+            };
+            let route = policy.guard(route, &gateway);
             if compression::is_allowed(path) {
                 router.route(path, route.layer(compression::answers()))
             } else {

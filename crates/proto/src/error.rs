@@ -143,6 +143,8 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// What was to be changed is not as the caller takes it to be.
     Conflict,
+    /// What was asked for was here, and is not kept any more.
+    Gone,
     /// The body did not come in time.
     RequestTimeout,
     /// The body is larger than allowed.
@@ -186,7 +188,7 @@ pub struct ErrorRow {
 
 impl ErrorCode {
     /// Every code, in the order of the table.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::InvalidRequest,
         Self::ContextLengthExceeded,
         Self::Unauthenticated,
@@ -195,6 +197,7 @@ impl ErrorCode {
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Conflict,
+        Self::Gone,
         Self::RequestTimeout,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
@@ -269,6 +272,7 @@ impl ErrorCode {
                 false,
             ),
             Self::Conflict => row("conflict", REQUEST, Grpc::Aborted, 409, false),
+            Self::Gone => row("gone", REQUEST, Grpc::OutOfRange, 410, false),
             Self::RequestTimeout => row(
                 "request_timeout",
                 REQUEST,

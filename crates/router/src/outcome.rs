@@ -46,6 +46,7 @@ impl Outcome {
                 | ErrorCode::ModelNotFound
                 | ErrorCode::NotFound
                 | ErrorCode::Conflict
+                | ErrorCode::Gone
                 | ErrorCode::MethodNotAllowed
                 | ErrorCode::RequestTimeout
                 | ErrorCode::PayloadTooLarge

@@ -1,5 +1,6 @@
 //! Messages of a multiplexed socket: `response.create` begins an answer under a name that the
-//! client chose, a *lane*, and `cancel` ends one; `chunk`s and one last message come back.
+//! client chose, a *lane*, `response.resume` takes one up again that lost its socket, and `cancel`
+//! ends one; `chunk`s and one last message come back.
 
 use std::borrow::Cow;
 
@@ -13,6 +14,8 @@ use crate::usage::Usage;
 
 /// `type` of the message that begins a lane; as the first request it makes a socket multiplexed.
 pub const CREATE: &str = "response.create";
+/// `type` of the message that takes a lane of another socket up again.
+pub const RESUME: &str = "response.resume";
 /// `type` of the message that ends a lane.
 pub const CANCEL: &str = "cancel";
 
@@ -37,6 +40,36 @@ pub struct Create<'a> {
     /// The body of a chat, or with a `prompt` that of a completion.
     #[serde(borrow)]
     pub request: &'a RawValue,
+    /// Whether the lane may be taken up again when its socket breaks.
+    #[serde(default)]
+    pub resume: bool,
+}
+
+/// Takes a lane of another socket up again.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resume<'a> {
+    /// [`RESUME`].
+    #[serde(rename = "type")]
+    pub kind: IgnoredAny,
+    /// What the lane has been called from its beginning.
+    #[serde(borrow)]
+    pub stream_id: Cow<'a, str>,
+    /// Where to go on.
+    #[serde(borrow)]
+    pub resume_from: ResumeFrom<'a>,
+}
+
+/// Where a lane goes on.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResumeFrom<'a> {
+    /// Id of the request, as `created` has it.
+    #[serde(borrow)]
+    pub id: Cow<'a, str>,
+    /// `seq` of the last message received; absent: none was.
+    #[serde(default)]
+    pub seq: Option<u64>,
 }
 
 /// Ends a lane.
@@ -52,7 +85,8 @@ pub struct Cancel<'a> {
 }
 
 /// What the server says. A message with `seq` belongs to a lane, and every one but a `chunk` is its
-/// last; an error without `seq` is about a message that began none.
+/// last; an error without `seq` is about a message that began none. `created` is there where a lane
+/// is to be taken up again, before everything else of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum LaneMessage<'a> {
@@ -64,6 +98,15 @@ pub enum LaneMessage<'a> {
         seq: u64,
         /// What an event of an event stream has.
         data: serde_json::Value,
+    },
+    /// A lane that is to be taken up again has begun.
+    Created {
+        /// Which lane.
+        stream_id: Cow<'a, str>,
+        /// Id of the request.
+        id: Cow<'a, str>,
+        /// Whether it can be; `false`: this server keeps as many as it may.
+        resume: bool,
     },
     /// The answer is complete.
     Done {

@@ -28,6 +28,7 @@ mod processes;
 mod records;
 mod replicas;
 mod requests;
+mod resume;
 mod retries;
 mod revocation;
 mod rolling;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
+use fathom_gateway::resume::Streams;
 use fathom_gateway::{Discovery, Failover, Gateway, Identities, Router, routes, watch};
 use fathom_kit::net::Endpoint;
 use fathom_proto::grpc::{
@@ -47,6 +48,7 @@ pub async fn gateway(config: &Config, process: &Process) -> anyhow::Result<Role>
         catalog: routers.clone(),
         feedback: routers.clone(),
         models: routers,
+        streams: Streams::new(&config.gateway.resume),
         config: Arc::new(config.gateway.clone()),
         shutdown: process.shutdown.clone(),
     };

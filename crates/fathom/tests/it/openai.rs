@@ -40,3 +40,16 @@ async fn the_sdk_skips_signs_of_life() {
     }
     succeeds(clients).await;
 }
+
+/// LIFE-9, with ids: a comment is not taken for an event, and the rest of a stream is read.
+#[tokio::test]
+async fn the_sdk_reads_streams_that_may_be_taken_up_again() {
+    let slow = sim("inter_token='300ms', tokens=4");
+    let settings = ["--set", &slow, "--set", "gateway.keep_alive=100ms"];
+    let server = Server::ready(&home(), &settings).await;
+    let mut clients = python("resume.py");
+    for name in ["FATHOM_BASE_URL", "FATHOM_API_KEY"] {
+        clients.env(name, server.demo(name));
+    }
+    succeeds(clients).await;
+}

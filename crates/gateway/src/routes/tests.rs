@@ -25,6 +25,7 @@ mod protobuf;
 mod reference;
 mod refused_requests;
 mod responses;
+mod resume;
 mod routing;
 mod sockets;
 mod unread;

@@ -1,4 +1,7 @@
 //! One request on a multiplexed socket: what is asked, its answer, and its last message.
+//! [`kept`] has those that may go on on another socket.
+
+mod kept;
 
 use std::task::{Context, Poll};
 
@@ -7,6 +10,7 @@ use fathom_api::completions::CompletionRequest;
 use fathom_api::stream::lanes::{LaneMessage, write_chunk};
 use fathom_api::usage::Usage;
 use fathom_proto::Error;
+use fathom_proto::id::RequestId;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::Deserialize;
@@ -14,6 +18,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use self::kept::Away;
 use super::encoder::{Answer, Encoder, Step};
 use super::message::{json_text, retry_after_ms, text};
 use crate::dialect::Dialect;
@@ -49,9 +54,13 @@ impl StreamId {
 /// A request that is answered under its name.
 pub struct Lane {
     id: StreamId,
+    /// Said before everything else, and not counted.
+    created: Option<Utf8Bytes>,
     next_seq: u64,
     state: State,
-    ending: Ending,
+    /// The end of its record; one that is made elsewhere is recorded there.
+    ending: Option<Ending>,
+    request_id: RequestId,
 }
 
 enum State {
@@ -59,6 +68,8 @@ enum State {
     Starting(BoxFuture<'static, Result<Box<dyn Answer>, Error>>),
     /// The answer comes.
     Answering(Box<dyn Answer>),
+    /// Its messages are made elsewhere.
+    Away(Away),
     /// Only its last message is left.
     Over(Last),
 }
@@ -80,6 +91,7 @@ impl Lane {
         ending: Ending,
     ) -> Self {
         let record = ending.record.clone();
+        let request_id = record.id().clone();
         let state = match Asked::read(request) {
             Ok(asked) => {
                 let (gateway, session) = (gateway.clone(), session.clone());
@@ -89,9 +101,11 @@ impl Lane {
         };
         Self {
             id,
+            created: None,
             next_seq: 0,
             state,
-            ending,
+            ending: Some(ending),
+            request_id,
         }
     }
 
@@ -114,7 +128,20 @@ impl Lane {
 
     /// The next message.
     pub fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Said> {
+        if let Some(created) = self.created.take() {
+            return Poll::Ready(Said::Chunk(created));
+        }
         self.poll_start(context);
+        if let State::Away(away) = &mut self.state {
+            return match away.poll_message(context) {
+                Poll::Ready(Ok(said)) => Poll::Ready(said),
+                Poll::Ready(Err(error)) => {
+                    self.fail(error);
+                    self.poll_message(context)
+                }
+                Poll::Pending => Poll::Pending,
+            };
+        }
         if let State::Answering(answer) = &mut self.state {
             let Poll::Ready(step) = answer.poll_step(context) else {
                 return Poll::Pending;
@@ -141,6 +168,7 @@ impl Lane {
         let usage = match &self.state {
             State::Starting(_) => None,
             State::Answering(answer) => Some(answer.usage()),
+            State::Away(away) => return away.cancel(),
             State::Over(_) => return,
         };
         self.state = State::Over(Last::Cancelled(usage));
@@ -148,34 +176,40 @@ impl Lane {
 
     /// Stops at once, and says why in its turn.
     pub fn fail(&mut self, error: Error) {
+        if let State::Away(away) = &self.state {
+            // Whoever takes the lane up again goes on with this number.
+            self.next_seq = away.next_seq();
+        }
         if !matches!(self.state, State::Over(_)) {
             self.state = State::Over(Last::Failed(error));
         }
     }
 
     /// The last message was handed over.
-    pub fn end(mut self) {
+    pub fn end(self) {
+        let Some(mut ending) = self.ending else {
+            return;
+        };
         match self.state {
-            State::Over(Last::Done(_)) => self.ending.complete = true,
+            State::Over(Last::Done(_)) | State::Away(_) => ending.complete = true,
             State::Over(Last::Failed(error)) => {
-                self.ending.record.set_error(error.code);
-                error.log_cause(Some(self.ending.record.id()));
+                ending.record.set_error(error.code);
+                error.log_cause(Some(ending.record.id()));
             }
             _ => {}
         }
     }
 
     fn last(&self, last: &Last) -> Utf8Bytes {
-        let record = &self.ending.record;
         let stream_id = self.id.as_str().into();
-        let (seq, id) = (self.next_seq, record.id().as_str().into());
+        let (seq, id) = (self.next_seq, self.request_id.as_str().into());
         text(&match last {
             Last::Done(usage) => LaneMessage::Done {
                 stream_id,
                 seq,
                 id,
                 usage: *usage,
-                fathom: record.answered_by(),
+                fathom: self.ending.as_ref().and_then(|it| it.record.answered_by()),
             },
             Last::Cancelled(usage) => LaneMessage::Cancelled {
                 stream_id,

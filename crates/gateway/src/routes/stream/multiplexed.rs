@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use fathom_api::stream::lanes::{CANCEL, CREATE, Cancel, Create, Kind};
+use fathom_api::stream::lanes::{CANCEL, CREATE, Cancel, Create, Kind, RESUME, Resume, ResumeFrom};
 use fathom_proto::identity::Scope;
 use fathom_proto::{Error, ErrorCode};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -113,6 +113,11 @@ impl Socket<'_> {
                 let created = self.create(&create);
                 created.map_err(|error| (Some(create.stream_id), error))
             }
+            RESUME => {
+                let resume: Resume<'t> = json::parse(text.as_bytes()).map_err(unreadable)?;
+                let resumed = self.resume(&resume.stream_id, &resume.resume_from);
+                resumed.map_err(|error| (Some(resume.stream_id), error))
+            }
             CANCEL => {
                 let cancel: Cancel<'t> = json::parse(text.as_bytes()).map_err(unreadable)?;
                 let id = StreamId::new(&cancel.stream_id);
@@ -121,14 +126,33 @@ impl Socket<'_> {
                 Ok(())
             }
             _ => {
-                let message = "`type` must be `response.create` or `cancel` on this socket";
+                let message = "`type` must be `response.create`, `response.resume` or `cancel` on \
+                               this socket";
                 Err((None, Error::invalid("type", message)))
             }
         }
     }
 
     fn create(&mut self, create: &Create<'_>) -> Result<(), Error> {
-        let id = StreamId::new(&create.stream_id)?;
+        let (id, ending) = self.room(&create.stream_id)?;
+        let mut lane = Lane::begin(self.gateway, self.session, id, create.request, ending);
+        if create.resume {
+            lane = lane.kept(self.gateway, self.session);
+        }
+        self.lanes.add(lane);
+        Ok(())
+    }
+
+    fn resume(&mut self, stream_id: &str, from: &ResumeFrom<'_>) -> Result<(), Error> {
+        let (id, ending) = self.room(stream_id)?;
+        let lane = Lane::resumed(self.gateway, self.session, id, from, ending)?;
+        self.lanes.add(lane);
+        Ok(())
+    }
+
+    /// A place for one more lane, with the ending of its record.
+    fn room(&mut self, stream_id: &str) -> Result<(StreamId, Ending), Error> {
+        let id = StreamId::new(stream_id)?;
         if self.lanes.has(&id) {
             let message = "a lane with this `stream_id` is running; wait for its last message";
             return Err(Error::invalid("stream_id", message));
@@ -150,9 +174,7 @@ impl Socket<'_> {
             ending.record.set_error(error.code);
             return Err(error);
         }
-        let lane = Lane::begin(self.gateway, self.session, id, create.request, ending);
-        self.lanes.add(lane);
-        Ok(())
+        Ok((id, ending))
     }
 
     /// Says what is wrong with a message, unless there were too many of them.

@@ -1,7 +1,7 @@
 //! A socket from its handshake to its first request, and the form in which that is the only one:
 //! the server streams the text and closes; whoever reads until the close has the whole answer.
 
-use fathom_api::stream::lanes::{CREATE, Kind};
+use fathom_api::stream::lanes::{CREATE, Kind, RESUME};
 use fathom_api::stream::{ClientMessage, ServerMessage, StreamRequest};
 use fathom_proto::identity::Scope;
 use fathom_proto::inference::Piece;
@@ -127,7 +127,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
             text = self.receive(deadline) => text?,
             error = session.clone().over(Scope::Inference) => return Err(Break::Failed(error)),
         };
-        if matches!(serde_json::from_str(&text), Ok(Kind { kind }) if kind == CREATE) {
+        if matches!(serde_json::from_str(&text), Ok(Kind { kind }) if kind == CREATE || kind == RESUME)
+        {
             return Ok((session, Asked::Many(text)));
         }
         match json::parse(text.as_bytes())? {

@@ -123,6 +123,7 @@ fn over(auth: Arc<FakeAuth>, inference: impl Inference + 'static) -> Gateway {
         catalog: Arc::new(TwoModels),
         feedback: Arc::new(OneRequest),
         models: Arc::new(FakeModels::default()),
+        streams: crate::resume::Streams::new(&config.resume),
         config: Arc::new(config),
         shutdown: Shutdown::new(Duration::from_secs(1)),
     }

@@ -4,6 +4,7 @@ mod handshakes;
 mod lanes;
 mod memory;
 mod protocol;
+mod resume;
 
 use std::sync::Arc;
 
