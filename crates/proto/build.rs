@@ -18,6 +18,10 @@ const FILES: &[&str] = &[
     "fathom/worker/v1/worker.proto",
 ];
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "cargo tells a build script so where to write"
+)]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
     println!("cargo::rerun-if-changed={}", root.display());

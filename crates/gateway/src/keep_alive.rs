@@ -31,9 +31,12 @@ pub struct KeepAlive {
     /// What readers skip.
     sign: &'static [u8],
     /// What an answer ends with that fails when its status is sent.
-    failure: Box<dyn FnMut(&Error) -> Vec<u8> + Send>,
+    failure: Failure,
     record: Record,
 }
+
+/// Writes an error as the end of an answer.
+type Failure = Box<dyn FnMut(&Error) -> Vec<u8> + Send>;
 
 /// What the answer is.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -71,13 +71,13 @@ async fn a_whole_answer_is_compressed_as_the_caller_wants_it() {
                 _ = GzipDecoder::new(&body[..])
                     .read_to_end(&mut text)
                     .await
-                    .unwrap()
+                    .unwrap();
             }
             Some("zstd") => {
                 _ = ZstdDecoder::new(&body[..])
                     .read_to_end(&mut text)
                     .await
-                    .unwrap()
+                    .unwrap();
             }
             Some(_) => {
                 assert!(body.len() < 1000, "{accepted}: {}", body.len());
