@@ -171,5 +171,14 @@ fn parameters(path: &str, operation: &Operation, schemas: &mut Schemas) -> Vec<V
     for query in &operation.query {
         parameters.extend(schemas.parameters(*query));
     }
+    parameters.extend(operation.headers.iter().map(|(name, description, words)| {
+        let mut schema = json!({"type": "string"});
+        if !words.is_empty() {
+            schema["enum"] = json!(words);
+        }
+        json!({
+            "name": name.as_str(), "in": "header", "description": description, "schema": schema,
+        })
+    }));
     parameters
 }

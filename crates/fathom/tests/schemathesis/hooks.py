@@ -23,6 +23,8 @@ def before_call(context, case, kwargs):
     body = case.body
     if fits and isinstance(body, dict) and body.get("model") and len(repr(body)) % 4:
         case.body = answerable(copy.deepcopy(body), case.path)
+        # There is no stream yet that could be taken up.
+        (case.headers or {}).pop("last-event-id", None)
 
 
 def answerable(body, path):

@@ -1,20 +1,38 @@
 //! What is known of one handler.
 
 use fathom_proto::ErrorCode;
-use http::Method;
+use http::{HeaderName, Method};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::schemas::Schemas;
 use crate::dialect::Dialect;
 use crate::protobuf::{DELIMITED, PROTOBUF};
+use crate::resume::events::{LAST_EVENT_ID, RESUME};
 use crate::routes::{ADMIN_PREFIX, anthropic};
 
 /// Makes the schema of a type.
 pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
+/// What a request for an event stream may say of it.
+static RESUMPTION: [Header; 2] = [
+    (
+        RESUME,
+        "Whether the stream is to be kept, so that it can be taken up again.",
+        &["true", "false"],
+    ),
+    (
+        LAST_EVENT_ID,
+        "Takes a stream up again, behind the event with this `id`; the body says nothing then.",
+        &[],
+    ),
+];
+
 /// Beta or not, errors are the same.
 const DEEPSEEK: Dialect = Dialect::DeepSeek { beta: false };
+
+/// A header of requests: its name, what it is for, and the words that it may be, if not any.
+pub type Header = (HeaderName, &'static str, &'static [&'static str]);
 
 /// The form of an error's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +78,8 @@ pub struct Operation {
     pub summary: &'static str,
     /// Structs whose members are parameters of the query.
     pub query: Vec<SchemaOf>,
+    /// Headers that matter.
+    pub headers: &'static [Header],
     /// Media types of the body, with what is in it.
     pub body: Vec<(&'static str, SchemaOf)>,
     /// The message of Protocol Buffers that the body may be instead.
@@ -107,6 +127,7 @@ impl Operation {
             method,
             summary,
             query: Vec::new(),
+            headers: &[],
             body: Vec::new(),
             message: None,
             answers: Vec::new(),
@@ -131,12 +152,18 @@ impl Operation {
             .push(("application/json", Content::Json(schema)));
     }
 
-    /// It answers 200 with an event stream whose events are of this type.
+    /// It answers 200 with an event stream whose events are of this type, and which may be taken
+    /// up again where that is asked for.
     pub fn answers_events<T: JsonSchema>(&mut self) {
         let schema = SchemaGenerator::subschema_for::<T>;
-        self.ok()
-            .content
-            .push(("text/event-stream", Content::Events(schema)));
+        let answer = self.ok();
+        let events = ("text/event-stream", Content::Events(schema));
+        answer.content.push(events);
+        let told = "Whether the stream may be taken up again; only if that was asked for.";
+        answer.headers.push(("x-fathom-resume", told));
+        self.headers = &RESUMPTION;
+        let failures = [ErrorCode::NotFound, ErrorCode::Gone];
+        self.failures.extend(failures);
     }
 
     /// It answers 200 with a message of Protocol Buffers.

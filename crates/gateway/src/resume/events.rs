@@ -28,8 +28,9 @@ use crate::record::{self, Record};
 use crate::{Gateway, json};
 
 /// Asks for such a stream; in the answer, whether it is one.
-const RESUME: HeaderName = HeaderName::from_static("x-fathom-resume");
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+pub const RESUME: HeaderName = HeaderName::from_static("x-fathom-resume");
+/// The `id` of the last event that the client has, as in the specification of event streams.
+pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The layer behind a policy that makes of an event stream one that may be taken up again, where
 /// that is asked for, and takes one up.
