@@ -100,7 +100,8 @@ mod tests {
     #[test]
     fn times_of_nothing_are_refused() {
         Config::default().validate().unwrap();
-        let spoiled: [(fn(&mut Config), &str); 3] = [
+        type Spoil = fn(&mut Config);
+        let spoiled: [(Spoil, &str); 3] = [
             (|it| it.lease = Duration::ZERO, "router.lease"),
             (
                 |it| it.first_token_timeout = Duration::ZERO,

@@ -156,7 +156,7 @@ in_both_wirings! {
         create(&mut socket, "a").await;
         let begun = Instant::now();
         let listened = timeout(Duration::from_secs(7), listen(&mut socket, usize::MAX));
-        let (heard, code) = listened.await.expect("the socket is closed");
+        let (heard, code) = listened.await.unwrap();
         assert_eq!(code, Some(1008), "after {:?}", begun.elapsed());
         for lane in ["a", ""] {
             let last = heard[lane].last().unwrap();
@@ -198,7 +198,7 @@ in_both_wirings! {
     reason = "only the test run knows where it is"
 )]
 fn python() -> std::ffi::OsString {
-    std::env::var_os("FATHOM_TEST_PYTHON").expect("run `make test`")
+    std::env::var_os("FATHOM_TEST_PYTHON").unwrap()
 }
 
 async fn dial(cluster: &Cluster) -> TcpStream {
