@@ -63,6 +63,17 @@ async fn listen(socket: &mut Socket, lanes: usize) -> (HashMap<String, Vec<Value
     (heard, code)
 }
 
+/// Reads until each of `lanes` has said something.
+async fn begun(socket: &mut Socket, lanes: &[&str]) {
+    let mut silent: Vec<_> = lanes.to_vec();
+    while !silent.is_empty() {
+        if let Message::Text(text) = socket.next().await.unwrap().unwrap() {
+            let message: Value = serde_json::from_str(&text).unwrap();
+            silent.retain(|lane| message["stream_id"] != **lane);
+        }
+    }
+}
+
 fn text(lane: &[Value]) -> String {
     let deltas = lane
         .iter()
@@ -127,7 +138,7 @@ in_both_wirings! {
             let mut socket = connect(&cluster, &cluster.demo.api_key).await;
             create(&mut socket, "a").await;
             create(&mut socket, "b").await;
-            socket.next().await.unwrap().unwrap();
+            begun(&mut socket, &["a", "b"]).await;
             socket
         }))
         .await;
