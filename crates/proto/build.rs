@@ -26,9 +26,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
     println!("cargo::rerun-if-changed={}", root.display());
     let descriptors = protox::compile(FILES, [&root])?;
+    let mut config = prost_build::Config::new();
+    // The codec knows messages of callers by their names.
+    config.enable_type_names();
     tonic_prost_build::configure()
         .build_transport(false)
-        .compile_fds(descriptors)?;
+        .codec_path("crate::grpc::codec::BoundedCodec")
+        .compile_fds_with_config(descriptors, config)?;
     let public = protox::compile([PUBLIC], [&root])?.encode_to_vec();
     let folder = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(folder.join("public.bin"), public)?;

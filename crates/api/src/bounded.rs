@@ -23,6 +23,18 @@ where
     deserializer.deserialize_seq(List::<T, MESSAGES>(PhantomData))
 }
 
+/// Reads a list of at most [`MESSAGES`], or `null`.
+///
+/// # Errors
+/// It is neither, or longer.
+pub fn optional_messages<'de, T, D>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    deserializer.deserialize_option(Nullable(List::<T, MESSAGES>(PhantomData)))
+}
+
 /// Reads a list of at most [`ITEMS`], or `null`.
 ///
 /// # Errors
@@ -44,6 +56,55 @@ where
     D: Deserializer<'de>,
 {
     deserializer.deserialize_option(Nullable(Numbers))
+}
+
+/// A text, or a list in its place.
+pub(crate) enum TextOr<T> {
+    Text(String),
+    List(Vec<T>),
+}
+
+/// Reads a text or a list of at most `MOST`; `expected` says so in words.
+///
+/// # Errors
+/// It is neither, or longer.
+pub(crate) fn text_or<'de, T, const MOST: usize, D>(
+    deserializer: D,
+    expected: &'static str,
+) -> Result<TextOr<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    deserializer.deserialize_any(TextOrList::<T, MOST> {
+        expected,
+        list: List(PhantomData),
+    })
+}
+
+struct TextOrList<T, const MOST: usize> {
+    expected: &'static str,
+    list: List<T, MOST>,
+}
+
+impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for TextOrList<T, MOST> {
+    type Value = TextOr<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<TextOr<T>, E> {
+        Ok(TextOr::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<TextOr<T>, E> {
+        Ok(TextOr::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<TextOr<T>, A::Error> {
+        self.list.visit_seq(list).map(TextOr::List)
+    }
 }
 
 /// Reads on where a list may be absent.
@@ -73,7 +134,7 @@ where
 }
 
 /// A list of at most so many.
-pub(crate) struct List<T, const MOST: usize>(pub(crate) PhantomData<T>);
+struct List<T, const MOST: usize>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for List<T, MOST> {
     type Value = Vec<T>;

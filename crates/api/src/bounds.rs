@@ -5,8 +5,8 @@
 pub const MODEL_BYTES: usize = 200;
 /// Turns of a conversation, in a chat.
 pub const MESSAGES: usize = 4096;
-/// Functions, stop texts and token biases that are looked at before they are counted; far above
-/// what is allowed of each, so that the refusal can say more.
+/// Functions, stop texts, token biases and parts of a turn that are looked at; far above what is
+/// allowed of most of them, so that the refusal can say more.
 pub const ITEMS: usize = 2048;
 /// Lowest and highest `temperature`.
 pub const TEMPERATURE: (f32, f32) = (0.0, 2.0);

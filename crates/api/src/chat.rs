@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::bounded;
+use crate::bounded::{self, TextOr, text_or};
 use crate::bounds;
 use crate::format::ResponseFormat;
 use crate::logprobs::ChatLogprobs;
@@ -137,13 +137,24 @@ pub struct Message {
 }
 
 /// What is said in a turn.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "must be a string or a list of parts")]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
 pub enum Content {
     /// `"text"`
     Text(String),
     /// `[{"type": "text", "text": …}, …]`
-    Parts(Vec<Part>),
+    Parts(#[schemars(length(max = bounds::ITEMS))] Vec<Part>),
+}
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "a string or a list of parts";
+        let read = text_or::<Part, { bounds::ITEMS }, D>(deserializer, expected)?;
+        Ok(match read {
+            TextOr::Text(text) => Self::Text(text),
+            TextOr::List(parts) => Self::Parts(parts),
+        })
+    }
 }
 
 /// A part of a turn.

@@ -5,9 +5,10 @@ pub mod events;
 use std::borrow::Cow;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::bounded::{self, TextOr, text_or};
 use crate::bounds;
 use crate::sampling::Extra;
 
@@ -19,7 +20,8 @@ pub struct MessagesRequest {
     #[schemars(length(min = 1, max = bounds::MODEL_BYTES))]
     pub model: String,
     /// Turns, oldest first.
-    #[schemars(length(min = 1))]
+    #[serde(deserialize_with = "bounded::messages")]
+    #[schemars(length(min = 1, max = bounds::MESSAGES))]
     pub messages: Vec<InputMessage>,
     /// The operator's instructions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,14 +90,25 @@ pub struct InputMessage {
 }
 
 /// What is said in a turn.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "must be a string or a list of blocks")]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
 #[schemars(rename = "AnthropicContent")]
 pub enum Content {
     /// `"text"`
     Text(String),
     /// `[{"type": "text", "text": …}, …]`
-    Blocks(Vec<Extra>),
+    Blocks(#[schemars(length(max = bounds::ITEMS))] Vec<Extra>),
+}
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "a string or a list of blocks";
+        let read = text_or::<Extra, { bounds::ITEMS }, D>(deserializer, expected)?;
+        Ok(match read {
+            TextOr::Text(text) => Self::Text(text),
+            TextOr::List(blocks) => Self::Blocks(blocks),
+        })
+    }
 }
 
 /// A whole answer.

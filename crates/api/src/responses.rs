@@ -5,9 +5,10 @@ pub mod events;
 use std::borrow::Cow;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::bounded::{TextOr, text_or};
 use crate::bounds;
 use crate::error::ErrorObject;
 use crate::logprobs::TokenLogprob;
@@ -83,14 +84,25 @@ pub struct ResponsesRequest {
 }
 
 /// What to answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "must be a string or a list of items")]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
 #[schemars(rename = "ResponsesInput")]
 pub enum Input {
     /// `"text"`
     Text(String),
     /// `[{"role": "user", "content": …}, …]`
-    Items(Vec<Extra>),
+    Items(#[schemars(length(max = bounds::MESSAGES))] Vec<Extra>),
+}
+
+impl<'de> Deserialize<'de> for Input {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "a string or a list of items";
+        let read = text_or::<Extra, { bounds::MESSAGES }, D>(deserializer, expected)?;
+        Ok(match read {
+            TextOr::Text(text) => Self::Text(text),
+            TextOr::List(items) => Self::Items(items),
+        })
+    }
 }
 
 /// A whole answer, with the settings that it was made under.

@@ -1,13 +1,9 @@
 //! Request fields that the completion endpoints share.
 
-use std::fmt;
-use std::marker::PhantomData;
-
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::bounded::List;
+use crate::bounded::{TextOr, text_or};
 use crate::bounds;
 
 /// Fields beyond those named; what a model cannot do among them is for the server to refuse.
@@ -58,26 +54,12 @@ impl OneOrMany {
 
 impl<'de> Deserialize<'de> for OneOrMany {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextOrTexts)
-    }
-}
-
-struct TextOrTexts;
-
-impl<'de> Visitor<'de> for TextOrTexts {
-    type Value = OneOrMany;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string or a list of strings")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<OneOrMany, E> {
-        Ok(OneOrMany::One(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<OneOrMany, A::Error> {
-        let texts = List::<String, { bounds::ITEMS }>(PhantomData);
-        texts.visit_seq(list).map(OneOrMany::Many)
+        let expected = "a string or a list of strings";
+        let read = text_or::<String, { bounds::ITEMS }, D>(deserializer, expected)?;
+        Ok(match read {
+            TextOr::Text(text) => Self::One(text),
+            TextOr::List(texts) => Self::Many(texts),
+        })
     }
 }
 

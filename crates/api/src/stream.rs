@@ -8,12 +8,12 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::bounds;
 use crate::chat::Message;
 use crate::error::ErrorObject;
 use crate::format::ResponseFormat;
 use crate::sampling::{self, Extra, LogitBias, OneOrMany};
 use crate::usage::{FinishReason, Usage};
+use crate::{bounded, bounds};
 
 /// What a client sends.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
@@ -38,7 +38,12 @@ pub struct StreamRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
     /// Turns, oldest first, instead of `prompt`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "bounded::optional_messages",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(length(max = bounds::MESSAGES))]
     pub messages: Option<Vec<Message>>,
     /// Most tokens to generate.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,13 +4,14 @@
 
 use axum::extract::Request;
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use fathom_api::error::ErrorBody;
 use fathom_proto::{Error, ErrorCode};
-use http::{StatusCode, header};
+use http::StatusCode;
 
 use crate::error::{self, ErrorNote};
-use crate::json::Malformed;
+use crate::event_stream::to_json;
+use crate::json::{self, Malformed};
 
 /// Whose API a route speaks; an extension of every request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,8 +87,7 @@ pub async fn layer(mut request: Request, next: Next) -> Response {
     if let Ok(status) = StatusCode::from_u16(dialect.status(error.code, malformed)) {
         *response.status_mut() = status;
     }
-    *response.body_mut() = axum::Json(dialect.body(&error)).into_response().into_body();
-    response.headers_mut().remove(header::CONTENT_LENGTH);
+    error::replace_body(&mut response, json::JSON, to_json(&dialect.body(&error)));
     response
 }
 

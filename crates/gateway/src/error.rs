@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use fathom_api::error::{ErrorBody, ErrorObject};
 use fathom_proto::id::ModelId;
@@ -102,6 +103,16 @@ pub fn model_not_found(model: &ModelId) -> Error {
 pub fn lacks_scope(scope: Scope) -> Error {
     let message = format!("this credential lacks the scope `{}`", scope.as_str());
     Error::new(ErrorCode::PermissionDenied, message)
+}
+
+/// Gives an answer another body, as a layer does that tells an error in the form of its callers.
+pub fn replace_body(response: &mut Response, media: &'static str, body: impl Into<Body>) {
+    *response.body_mut() = body.into();
+    let headers = response.headers_mut();
+    // Both are of the body that was there before.
+    headers.remove(header::CONTENT_LENGTH);
+    headers.remove(header::CONTENT_ENCODING);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
 }
 
 /// The body with its four keys.

@@ -86,8 +86,8 @@ pub const UNREADABLE: [ErrorCode; 4] = [
     ErrorCode::UnsupportedMediaType,
 ];
 
-/// Of the place in a body that is wrong, so much is told.
-const MAX_PATH_BYTES: usize = 200;
+/// So much is told of a name that a caller made up, and of the path to a place in its body.
+const MAX_NAME_BYTES: usize = 200;
 /// The media type.
 pub const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -118,15 +118,24 @@ pub async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, 
         .map_err(unreadable)
 }
 
-/// Reads JSON; the error names the field.
+/// Reads an object; the error names the field.
 pub fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, ApiError> {
-    // Every body is an object. serde would take a list for one, member by member.
+    // serde would take a list for one, member by member.
     if text.trim_ascii_start().first() == Some(&b'[') {
         return Err(ApiError::new(
             ErrorCode::InvalidRequest,
             "the body is a list; it must be an object",
         ));
     }
+    value(text)
+}
+
+/// Reads a list; the error names the field.
+pub fn parse_list<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<Vec<T>, ApiError> {
+    value(text)
+}
+
+fn value<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, ApiError> {
     let mut json = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = shortened(error.path().to_string());
@@ -153,33 +162,40 @@ pub fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, ApiError> {
     Ok(value)
 }
 
-/// The beginning of a path, which has the caller's own names in it.
-fn shortened(mut path: String) -> String {
-    if path.len() > MAX_PATH_BYTES {
-        path.truncate(path.floor_char_boundary(MAX_PATH_BYTES));
-        path.push('…');
+/// The beginning of a text that has the caller's own names in it.
+pub fn shortened(mut text: String) -> String {
+    if text.len() > MAX_NAME_BYTES {
+        text.truncate(text.floor_char_boundary(MAX_NAME_BYTES));
+        text.push('…');
     }
-    path
+    text
 }
 
-/// serde's text repeats a rejected string, which may be a prompt; what is left says enough.
+/// serde's text repeats a rejected string, which may be a prompt, and names without end; what is
+/// left says enough.
 fn problem(error: &serde_json::Error) -> String {
     let at = format!("line {} column {}", error.line(), error.column());
-    if error.to_string().starts_with("recursion limit exceeded") {
+    let text = error.to_string();
+    if text.starts_with("recursion limit exceeded") {
         return format!("it is nested too deeply at {at}");
     }
     if !error.is_data() {
         return format!("it is no JSON at {at}");
     }
-    let text = error.to_string();
     let text = text.strip_suffix(&format!(" at {at}")).unwrap_or(&text);
-    match text
-        .strip_prefix("invalid type: string ")
-        .and_then(|rest| rest.rsplit_once(", expected "))
+    if let Some(rest) = text.strip_prefix("invalid type: string ")
+        && let Some((_, expected)) = rest.rsplit_once(", expected ")
     {
-        Some((_, expected)) => format!("a string, expected {expected}"),
-        None => text.to_owned(),
+        return format!("a string, expected {expected}");
     }
+    for unknown in ["unknown variant `", "unknown field `"] {
+        if let Some(rest) = text.strip_prefix(unknown)
+            && let Some((name, expected)) = rest.rsplit_once("`, ")
+        {
+            return format!("{unknown}{}`, {expected}", shortened(name.to_owned()));
+        }
+    }
+    text.to_owned()
 }
 
 /// The media type, without its parameters.

@@ -10,13 +10,15 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use fathom_proto::{Error, ErrorCode, pb};
+use fathom_api::error::ErrorBody;
+use fathom_proto::{ErrorCode, parts, pb};
 use http::{HeaderName, HeaderValue, header};
-use prost::Message;
+use prost::{Message, Name};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::error::{ApiError, ErrorNote, body};
+use crate::dialect::Dialect;
+use crate::error::{ApiError, ErrorNote, replace_body};
 use crate::json::{self, Unreadable};
 use crate::openapi::{Input, Operation};
 
@@ -42,7 +44,7 @@ pub enum Format {
 /// A request that comes as a message too.
 pub trait FromMessage: DeserializeOwned {
     /// The message.
-    type Message: Message + Default;
+    type Message: Message + Name + Default;
     /// What the message is called.
     const NAME: &'static str;
 
@@ -101,7 +103,8 @@ impl<T: FromMessage + JsonSchema> Input for Asked<T> {
 }
 
 /// Reads a message. What is wrong with one is told by the names of fields, never by what they hold.
-fn decode<M: Message + Default>(bytes: &[u8]) -> Result<M, ApiError> {
+fn decode<M: Message + Name + Default>(bytes: &[u8]) -> Result<M, ApiError> {
+    parts::check::<M>(bytes)?;
     M::decode(bytes).map_err(|error| {
         let message = format!("the body is not valid: {error}");
         ApiError::new(ErrorCode::InvalidRequest, message)
@@ -111,21 +114,21 @@ fn decode<M: Message + Default>(bytes: &[u8]) -> Result<M, ApiError> {
 /// The layer that gives errors the form of a message, for callers who take nothing else. OAuth's
 /// have one form for everybody.
 pub async fn errors(request: Request, next: Next) -> Response {
-    let is_oauth = request.uri().path().starts_with("/oauth/");
+    let path = request.uri().path();
+    let is_oauth = path.starts_with("/oauth/");
+    let dialect = Dialect::of(path);
     let wanted = !is_oauth && Accept::of(request.headers()).is_protobuf_alone();
     let mut response = next.run(request).await;
     if wanted && let Some(ErrorNote(error)) = response.extensions().get() {
-        *response.body_mut() = Body::from(error_message(error).encode_to_vec());
-        let headers = response.headers_mut();
-        headers.remove(header::CONTENT_LENGTH);
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROTOBUF));
+        let message = error_message(dialect.body(error)).encode_to_vec();
+        replace_body(&mut response, PROTOBUF, message);
     }
     response
 }
 
 /// The error of a JSON answer, as a message.
-pub fn error_message(error: &Error) -> pb::inference::Error {
-    let error = body(error).error;
+pub fn error_message(body: ErrorBody<'_>) -> pb::inference::Error {
+    let error = body.error;
     pb::inference::Error {
         message: error.message.into_owned(),
         r#type: error.kind.into_owned(),

@@ -169,13 +169,11 @@ fn layered(table: Vec<Route>, gateway: Gateway) -> Router {
     table
         .into_iter()
         .fold(Router::new(), |router, (path, policy, methods)| {
-            let route = match policy {
-                Policy::Scope(Scope::Inference) | Policy::ScopeByKey(Scope::Inference) => {
-                    let gateway = gateway.clone();
-                    let resumable = from_fn_with_state(gateway, resume::events::layer);
-                    methods.router.route_layer(resumable)
-                }
-                _ => methods.router,
+            let route = if methods.is_streamed() {
+                let resumable = from_fn_with_state(gateway.clone(), resume::events::layer);
+                methods.router.route_layer(resumable)
+            } else {
+                methods.router
             };
             let route = policy.guard(route, &gateway);
             if compression::is_allowed(path) {

@@ -3,6 +3,7 @@
 
 mod administration;
 mod catalog;
+pub mod codec;
 mod engines;
 mod feedback;
 mod identity;

@@ -10,6 +10,7 @@
 //! - [`error`]: [`ErrorCode`], the table code → gRPC → HTTP → retryable, and the ports' [`Error`]
 //! - [`id`]: newtypes for names that must not be mixed up
 //! - [`grpc`]: each port over tonic, as a client that implements it and a server that serves it
+//! - [`parts`]: how much a caller's message may hold, counted before it is decoded
 //! - [`fuzz`]: where bytes are first read, for fuzzers
 //! - [`pb`]: code generated from `proto/`; only [`grpc`] and the conversions touch it, and the gateway
 //!   the public messages
@@ -26,6 +27,7 @@ pub mod id;
 pub mod identity;
 pub mod inference;
 pub mod models;
+pub mod parts;
 pub mod pb;
 pub mod registry;
 

@@ -73,15 +73,13 @@ impl Completions {
         let (stream, prefix, mut asked) = match completion(message)? {
             Completion::Chat(mut chat) => {
                 request::check_chat(Dialect::OpenAi, &mut chat)?;
-                (chat.stream, "chatcmpl", request::from_chat(*chat, config)?)
+                let stream = request::stream_options(chat.stream, chat.stream_options)?;
+                (stream, "chatcmpl", request::from_chat(*chat, config)?)
             }
             Completion::Text(mut text) => {
                 request::check_completion(Dialect::OpenAi, &mut text)?;
-                (
-                    text.stream,
-                    "cmpl",
-                    request::from_completion(*text, config)?,
-                )
+                let stream = request::stream_options(text.stream, text.stream_options)?;
+                (stream, "cmpl", request::from_completion(*text, config)?)
             }
         };
         asked.timeout = caller.timeout;
@@ -90,7 +88,7 @@ impl Completions {
         } = caller;
         let generation = Generation::start(&self.0, &session, &record, asked).await?;
         let id = format!("{prefix}-{}", generation.request_id());
-        if !stream.unwrap_or(false) {
+        if stream.is_none() {
             let answer = whole(generation, id).await?;
             return Ok(stream::iter([Ok(answer)]).boxed());
         }

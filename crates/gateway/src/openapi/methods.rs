@@ -118,6 +118,11 @@ impl Methods {
         self
     }
 
+    /// Whether one of the methods answers with an event stream where that is asked for.
+    pub fn is_streamed(&self) -> bool {
+        self.operations.iter().any(Operation::is_streamed)
+    }
+
     /// The same with a layer around the handlers.
     pub fn within(mut self, layer: fn(MethodRouter<Gateway>) -> MethodRouter<Gateway>) -> Self {
         self.router = layer(self.router);

@@ -166,6 +166,13 @@ impl Operation {
         self.failures.extend(failures);
     }
 
+    /// Whether it answers with an event stream where that is asked for.
+    pub fn is_streamed(&self) -> bool {
+        let all = self.answers.iter().flat_map(|answer| &answer.content);
+        let mut contents = all.map(|(_, content)| content);
+        contents.any(|content| matches!(content, Content::Events(_)))
+    }
+
     /// It answers 200 with a message of Protocol Buffers.
     pub fn answers_message(&mut self, name: &'static str) {
         self.ok().content.push((PROTOBUF, Content::Message(name)));

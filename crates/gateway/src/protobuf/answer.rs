@@ -16,7 +16,7 @@ use prost::Message;
 use super::{error_message, many, one};
 use crate::answer::choice_index;
 use crate::embedding::Embedded;
-use crate::error::ApiError;
+use crate::error::{ApiError, body};
 use crate::generation::{Generation, Output, WholeChoice};
 
 /// The answer to a completion whose id is `id`.
@@ -120,7 +120,7 @@ impl Stream for Delimited {
             Some(Err(error)) => {
                 error.log_cause(Some(pieces.request_id()));
                 let message = pb::CreateCompletionResponse {
-                    error: Some(error_message(&error)),
+                    error: Some(error_message(body(&error))),
                     ..head(&pieces.generation, &pieces.id)
                 };
                 self.0 = None;

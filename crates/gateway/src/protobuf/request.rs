@@ -1,22 +1,20 @@
 //! Messages as the requests that their JSON would be.
 
-use fathom_api::chat::{ChatRequest, Content, Message};
-use fathom_api::completions::{CompletionRequest, Prompt};
-use fathom_api::embeddings::{EmbeddingRequest, Input};
-use fathom_api::format::{JsonSchema, ResponseFormat};
-use fathom_api::sampling::{Extra, LogitBias, OneOrMany};
-use fathom_api::tools::{
-    FunctionCall, FunctionDefinition, FunctionName, Tool, ToolCall, ToolChoice,
-};
-use fathom_proto::ErrorCode;
+mod conversation;
+mod texts;
+
+use fathom_api::chat::ChatRequest;
+use fathom_api::completions::CompletionRequest;
+use fathom_api::embeddings::EmbeddingRequest;
+use fathom_api::sampling::{Extra, LogitBias, OneOrMany, StreamOptions};
 use fathom_proto::pb::inference as pb;
-use pb::output_format::Format;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use self::conversation::{format, tool, tool_choice, turn};
 use super::FromMessage;
 use crate::error::ApiError;
-use crate::json::parse;
+use crate::json::{parse, shortened};
 
 /// Either of the two things that a completion is asked for.
 pub enum Completion {
@@ -38,6 +36,33 @@ pub fn completion(message: pb::CreateCompletionRequest) -> Result<Completion, Ap
     }
 }
 
+/// Fills the fields that a chat and a completion have both.
+macro_rules! fill_sampling {
+    ($request:ident, $message:ident) => {
+        fill_sampling!(
+            $request,
+            $message,
+            max_tokens,
+            temperature,
+            top_p,
+            top_k,
+            min_p,
+            seed,
+            frequency_penalty,
+            presence_penalty,
+            n
+        );
+        let biases = logit_bias($message.logit_bias)?;
+        set("logit_bias", &mut $request.logit_bias, biases)?;
+        set("stop", &mut $request.stop, stop($message.stop))?;
+        let stream = $message.stream.then_some(true);
+        set("stream", &mut $request.stream, stream)?;
+    };
+    ($request:ident, $message:ident, $($field:ident),+) => {
+        $(set(stringify!($field), &mut $request.$field, $message.$field)?;)+
+    };
+}
+
 impl FromMessage for ChatRequest {
     type Message = pb::CreateCompletionRequest;
     const NAME: &str = "CreateCompletionRequest";
@@ -54,31 +79,10 @@ impl FromMessage for ChatRequest {
             &message.user,
         )?;
         request.messages = messages;
-        set("max_tokens", &mut request.max_tokens, message.max_tokens)?;
-        set("temperature", &mut request.temperature, message.temperature)?;
-        set("top_p", &mut request.top_p, message.top_p)?;
-        set("top_k", &mut request.top_k, message.top_k)?;
-        set("min_p", &mut request.min_p, message.min_p)?;
-        set("seed", &mut request.seed, message.seed)?;
-        set(
-            "frequency_penalty",
-            &mut request.frequency_penalty,
-            message.frequency_penalty,
-        )?;
-        set(
-            "presence_penalty",
-            &mut request.presence_penalty,
-            message.presence_penalty,
-        )?;
-        let biases = logit_bias(message.logit_bias)?;
-        set("logit_bias", &mut request.logit_bias, biases)?;
-        set("stop", &mut request.stop, stop(message.stop))?;
-        set("n", &mut request.n, message.n)?;
+        fill_sampling!(request, message);
         let told = message.logprobs.map(|_| true);
         set("logprobs", &mut request.logprobs, told)?;
         set("top_logprobs", &mut request.top_logprobs, message.logprobs)?;
-        let stream = message.stream.then_some(true);
-        set("stream", &mut request.stream, stream)?;
         let format = message.response_format.map(format).transpose()?;
         set("response_format", &mut request.response_format, format)?;
         let choice = tool_choice(message.tool_choice, message.tool_choice_name)?;
@@ -92,6 +96,7 @@ impl FromMessage for ChatRequest {
             &mut request.parallel_tool_calls,
             message.parallel_tool_calls,
         )?;
+        unpadded(request.stream_options)?;
         Ok(request)
     }
 }
@@ -108,39 +113,19 @@ impl FromMessage for CompletionRequest {
         absent("tool_choice", message.tool_choice_name.is_empty(), TEXT)?;
         let parallel = message.parallel_tool_calls;
         absent("parallel_tool_calls", parallel.is_none(), TEXT)?;
-        let prompt = prompt(message.prompt)?;
+        let prompt = texts::prompt(message.prompt)?;
         let mut request: Self = with_extra(
             &message.extra_json,
             &[("model", message.model.into()), ("prompt", json!(""))],
             &message.user,
         )?;
         request.prompt = prompt;
-        set("max_tokens", &mut request.max_tokens, message.max_tokens)?;
-        set("temperature", &mut request.temperature, message.temperature)?;
-        set("top_p", &mut request.top_p, message.top_p)?;
-        set("top_k", &mut request.top_k, message.top_k)?;
-        set("min_p", &mut request.min_p, message.min_p)?;
-        set("seed", &mut request.seed, message.seed)?;
-        set(
-            "frequency_penalty",
-            &mut request.frequency_penalty,
-            message.frequency_penalty,
-        )?;
-        set(
-            "presence_penalty",
-            &mut request.presence_penalty,
-            message.presence_penalty,
-        )?;
-        let biases = logit_bias(message.logit_bias)?;
-        set("logit_bias", &mut request.logit_bias, biases)?;
-        set("stop", &mut request.stop, stop(message.stop))?;
-        set("n", &mut request.n, message.n)?;
+        fill_sampling!(request, message);
         set("logprobs", &mut request.logprobs, message.logprobs)?;
-        let stream = message.stream.then_some(true);
-        set("stream", &mut request.stream, stream)?;
         set("echo", &mut request.echo, message.echo.then_some(true))?;
         let suffix = Some(message.suffix).filter(|suffix| !suffix.is_empty());
         set("suffix", &mut request.suffix, suffix)?;
+        unpadded(request.stream_options)?;
         Ok(request)
     }
 }
@@ -150,15 +135,7 @@ impl FromMessage for EmbeddingRequest {
     const NAME: &str = "CreateEmbeddingRequest";
 
     fn from_message(message: pb::CreateEmbeddingRequest) -> Result<Self, ApiError> {
-        let inputs = message.input.into_iter().map(|input| match input.input {
-            Some(pb::embed_input::Input::Text(text)) => Some(Piece::Text(text)),
-            Some(pb::embed_input::Input::Tokens(tokens)) => Some(Piece::Tokens(tokens.ids)),
-            None => None,
-        });
-        let input = match pieces("input", inputs)? {
-            Pieces::Texts(texts) => Input::Texts(texts),
-            Pieces::Tokens(lists) => Input::TokenLists(lists),
-        };
+        let input = texts::input(message.input)?;
         let mut request: Self = with_extra(
             &message.extra_json,
             &[("model", message.model.into()), ("input", json!(""))],
@@ -172,6 +149,17 @@ impl FromMessage for EmbeddingRequest {
 
 const CHAT: &str = "a chat, which has `messages`";
 const TEXT: &str = "texts to continue, which come in `prompt`";
+
+/// Refuses what is said of events alone. Messages always have the counts.
+fn unpadded(options: Option<StreamOptions>) -> Result<(), ApiError> {
+    match options {
+        Some(options) if options.include_obfuscation => Err(ApiError::invalid(
+            "stream_options.include_obfuscation",
+            "`include_obfuscation` is for event streams; messages have no place for it",
+        )),
+        _ => Ok(()),
+    }
+}
 
 /// Refuses a field of the other kind of request.
 fn absent(name: &str, is_absent: bool, kind: &str) -> Result<(), ApiError> {
@@ -200,7 +188,7 @@ fn with_extra<T: DeserializeOwned>(
         }
     }
     serde_path_to_error::deserialize(Value::Object(all)).map_err(|error| {
-        let path = error.path().to_string();
+        let path = shortened(error.path().to_string());
         let message = format!("`{path}` in `extra_json` is not what it must be");
         ApiError::invalid(path, message)
     })
@@ -233,129 +221,6 @@ fn object(field: &str, text: &str) -> Result<Value, ApiError> {
     parse(text.as_bytes()).map_err(|error| inside(field, error))
 }
 
-fn turn((index, message): (usize, pb::ChatMessage)) -> Result<Message, ApiError> {
-    let field = |name: &str| format!("messages[{index}].{name}");
-    let role = match message.role() {
-        // The name of the role that no message has, so that it is refused as any other.
-        pb::ChatRole::Unspecified => "",
-        pb::ChatRole::System => "system",
-        pb::ChatRole::User => "user",
-        pb::ChatRole::Assistant => "assistant",
-        pb::ChatRole::Tool => "tool",
-    };
-    let content = match message.parts_json.as_str() {
-        "" => Content::Text(message.content),
-        _ if !message.content.is_empty() => {
-            return Err(ApiError::invalid(
-                field("content"),
-                "`content` stands beside `parts_json`; send one of them",
-            ));
-        }
-        parts => {
-            let name = field("parts_json");
-            Content::Parts(parse(parts.as_bytes()).map_err(|error| inside(&name, error))?)
-        }
-    };
-    let calls = message.tool_calls.into_iter().map(|call| ToolCall {
-        id: call.id,
-        kind: FUNCTION.to_owned(),
-        function: FunctionCall {
-            name: call.name,
-            arguments: call.arguments,
-        },
-    });
-    let calls: Vec<_> = calls.collect();
-    let mut extra = Extra::new();
-    if !message.extra_json.is_empty() {
-        let name = field("extra_json");
-        extra = parse(message.extra_json.as_bytes()).map_err(|error| inside(&name, error))?;
-    }
-    for name in [
-        "role",
-        "content",
-        "name",
-        "reasoning_content",
-        "tool_calls",
-        "tool_call_id",
-    ] {
-        if extra.contains_key(name) {
-            return Err(twice(&field(name)));
-        }
-    }
-    Ok(Message {
-        role: role.to_owned(),
-        content: Some(content),
-        name: message.name,
-        reasoning_content: message.reasoning,
-        tool_calls: Some(calls).filter(|calls| !calls.is_empty()),
-        tool_call_id: message.tool_call_id,
-        // Only DeepSeek's paths know it.
-        prefix: None,
-        extra,
-    })
-}
-
-const FUNCTION: &str = "function";
-
-fn tool((index, function): (usize, pb::Function)) -> Result<Tool, ApiError> {
-    let parameters = function.parameters_json.as_deref();
-    let parameters = parameters
-        .map(|text| object(&format!("tools[{index}].parameters_json"), text))
-        .transpose()?;
-    Ok(Tool {
-        kind: FUNCTION.to_owned(),
-        function: FunctionDefinition {
-            name: function.name,
-            description: function.description,
-            parameters,
-            strict: function.strict,
-        },
-    })
-}
-
-fn tool_choice(choice: i32, name: String) -> Result<Option<ToolChoice>, ApiError> {
-    let choice = pb::ToolChoice::try_from(choice).map_err(|_| {
-        let message = "`tool_choice` is a number that no choice has";
-        ApiError::invalid("tool_choice", message)
-    })?;
-    if choice != pb::ToolChoice::Named && !name.is_empty() {
-        let message = "`tool_choice_name` is only for `TOOL_CHOICE_NAMED`";
-        return Err(ApiError::invalid("tool_choice_name", message));
-    }
-    let mode = |mode: &str| Some(ToolChoice::Mode(mode.to_owned()));
-    Ok(match choice {
-        pb::ToolChoice::Unspecified => None,
-        pb::ToolChoice::Auto => mode("auto"),
-        pb::ToolChoice::None => mode("none"),
-        pb::ToolChoice::Required => mode("required"),
-        pb::ToolChoice::Named => Some(ToolChoice::Function {
-            kind: FUNCTION.to_owned(),
-            function: FunctionName { name },
-        }),
-    })
-}
-
-fn format(format: pb::OutputFormat) -> Result<ResponseFormat, ApiError> {
-    Ok(match format.format {
-        None => ResponseFormat::Text,
-        Some(Format::JsonObject(_)) => ResponseFormat::JsonObject,
-        Some(Format::JsonSchema(schema)) => {
-            let text = schema.schema_json;
-            let value = (!text.is_empty())
-                .then(|| object("response_format.json_schema.schema_json", &text))
-                .transpose()?;
-            ResponseFormat::JsonSchema {
-                json_schema: JsonSchema {
-                    name: schema.name,
-                    description: None,
-                    schema: value,
-                    strict: schema.strict,
-                },
-            }
-        }
-    })
-}
-
 fn logit_bias(biases: Vec<pb::LogitBias>) -> Result<Option<LogitBias>, ApiError> {
     let mut all = LogitBias::new();
     for pb::LogitBias { token, bias } in biases {
@@ -369,53 +234,4 @@ fn logit_bias(biases: Vec<pb::LogitBias>) -> Result<Option<LogitBias>, ApiError>
 
 fn stop(texts: Vec<String>) -> Option<OneOrMany> {
     (!texts.is_empty()).then_some(OneOrMany::Many(texts))
-}
-
-/// A text in one of its two forms.
-enum Piece {
-    Text(String),
-    Tokens(Vec<u32>),
-}
-
-/// Texts that all have one form.
-enum Pieces {
-    Texts(Vec<String>),
-    Tokens(Vec<Vec<u32>>),
-}
-
-fn prompt(prompts: Vec<pb::Prompt>) -> Result<Prompt, ApiError> {
-    let prompts = prompts.into_iter().map(|prompt| match prompt.prompt {
-        Some(pb::prompt::Prompt::Text(text)) => Some(Piece::Text(text)),
-        Some(pb::prompt::Prompt::Tokens(tokens)) => Some(Piece::Tokens(tokens.ids)),
-        None => None,
-    });
-    Ok(match pieces("prompt", prompts)? {
-        Pieces::Texts(texts) => Prompt::Texts(texts),
-        Pieces::Tokens(lists) => Prompt::TokenLists(lists),
-    })
-}
-
-fn pieces(name: &str, all: impl Iterator<Item = Option<Piece>>) -> Result<Pieces, ApiError> {
-    let (mut texts, mut lists) = (Vec::new(), Vec::new());
-    for (index, piece) in all.enumerate() {
-        match piece {
-            Some(Piece::Text(text)) => texts.push(text),
-            Some(Piece::Tokens(ids)) => lists.push(ids),
-            None => {
-                let message = format!("`{name}[{index}]` is neither text nor tokens");
-                return Err(ApiError::invalid(name, message));
-            }
-        }
-    }
-    match (texts.is_empty(), lists.is_empty()) {
-        (false, false) => Err(ApiError(fathom_proto::Error {
-            param: Some(name.to_owned()),
-            ..fathom_proto::Error::new(
-                ErrorCode::InvalidRequest,
-                format!("`{name}` mixes texts and tokens; send all of it in one form"),
-            )
-        })),
-        (_, true) => Ok(Pieces::Texts(texts)),
-        _ => Ok(Pieces::Tokens(lists)),
-    }
 }

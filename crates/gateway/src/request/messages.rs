@@ -1,5 +1,6 @@
 //! Conversations.
 
+use fathom_api::bounds::MESSAGES;
 use fathom_api::chat::{Content, Message, Part};
 use fathom_api::tools::ToolCall as ApiToolCall;
 use fathom_proto::inference::{ChatMessage, ChatRole, Json, Prompt, ToolCall};
@@ -13,6 +14,15 @@ pub fn conversation(messages: Vec<Message>) -> Result<Prompt, ApiError> {
         return Err(ApiError::invalid(
             "messages",
             "`messages` is empty; send at least one",
+        ));
+    }
+    if messages.len() > MESSAGES {
+        return Err(ApiError::invalid(
+            "messages",
+            format!(
+                "`messages` holds {} turns; at most {MESSAGES} are allowed",
+                messages.len()
+            ),
         ));
     }
     let last = messages.len() - 1;

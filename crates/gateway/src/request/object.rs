@@ -5,6 +5,7 @@ use fathom_api::sampling::Extra;
 use serde_json::Value;
 
 use crate::error::ApiError;
+use crate::json::shortened;
 
 /// The members of an object that were not taken yet.
 pub struct Object {
@@ -43,7 +44,7 @@ impl Object {
 
     /// A refusal of a member.
     pub fn invalid(&self, name: &str, problem: &str) -> ApiError {
-        let path = self.path(name);
+        let path = shortened(self.path(name));
         let message = format!("`{path}` {problem}");
         ApiError::invalid(path, message)
     }

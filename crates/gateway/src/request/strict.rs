@@ -1,9 +1,13 @@
 //! Strict functions, as DeepSeek's beta has them: all or none, and schemas that leave nothing open.
 
+use std::collections::HashSet;
+use std::fmt;
+
 use fathom_api::tools::Tool;
 use serde_json::Value;
 
 use crate::error::ApiError;
+use crate::json::shortened;
 
 /// Checks functions of which one is strict.
 pub fn check(tools: &[Tool]) -> Result<(), ApiError> {
@@ -15,29 +19,52 @@ pub fn check(tools: &[Tool]) -> Result<(), ApiError> {
             ));
         }
         if let Some(schema) = &tool.function.parameters {
-            closed(schema, &format!("tools[{index}].function.parameters"))?;
+            let problem = closed(schema, &Path::Of(index)).err();
+            if let Some((path, message)) = problem {
+                return Err(ApiError::invalid(shortened(path), message));
+            }
         }
     }
     Ok(())
 }
 
-/// Checks that each object in a schema requires all of its properties and allows no others. JSON
-/// that was read is at most 128 deep.
-fn closed(schema: &Value, path: &str) -> Result<(), ApiError> {
+/// Where a part of a schema is. Only the path of an error is written out: a schema of many parts
+/// below a long name would have that name copied for each.
+enum Path<'a> {
+    /// The parameters of this function.
+    Of(usize),
+    Item(&'a Path<'a>, usize),
+    Member(&'a Path<'a>, &'a str),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Of(index) => write!(f, "tools[{index}].function.parameters"),
+            Self::Item(list, index) => write!(f, "{list}[{index}]"),
+            Self::Member(object, name) => write!(f, "{object}.{name}"),
+        }
+    }
+}
+
+/// Checks that each object in a schema requires all of its properties and allows no others; tells
+/// where one does not. JSON that was read is at most 128 deep.
+fn closed(schema: &Value, path: &Path<'_>) -> Result<(), (String, &'static str)> {
     match schema {
         Value::Array(schemas) => {
-            for (i, schema) in schemas.iter().enumerate() {
-                closed(schema, &format!("{path}[{i}]"))?;
+            for (index, schema) in schemas.iter().enumerate() {
+                closed(schema, &Path::Item(path, index))?;
             }
         }
         Value::Object(members) => {
             if members.get("type").is_some_and(|kind| kind == "object") {
-                object(schema, path)?;
+                object(schema)
+                    .map_err(|(name, message)| (Path::Member(path, name).to_string(), message))?;
             }
             for (name, member) in members {
                 // These hold values, and not schemas.
                 if !matches!(name.as_str(), "enum" | "const" | "default" | "examples") {
-                    closed(member, &format!("{path}.{name}"))?;
+                    closed(member, &Path::Member(path, name))?;
                 }
             }
         }
@@ -46,23 +73,23 @@ fn closed(schema: &Value, path: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn object(schema: &Value, path: &str) -> Result<(), ApiError> {
+/// Checks one object; tells which member is wrong.
+fn object(schema: &Value) -> Result<(), (&'static str, &'static str)> {
     if schema["additionalProperties"] != false {
-        return Err(ApiError::invalid(
-            format!("{path}.additionalProperties"),
+        return Err((
+            "additionalProperties",
             "a strict function needs `\"additionalProperties\": false` in every object",
         ));
     }
-    let required = |name: &String| {
-        let required = schema["required"].as_array();
-        required.is_some_and(|names| names.iter().any(|it| it == name))
-    };
+    let names = schema["required"].as_array().into_iter().flatten();
+    let required: HashSet<_> = names.filter_map(Value::as_str).collect();
     let properties = schema["properties"].as_object();
-    match properties.and_then(|it| it.keys().find(|name| !required(name))) {
-        Some(_) => Err(ApiError::invalid(
-            format!("{path}.required"),
-            "a strict function needs every property in `required`",
-        )),
-        None => Ok(()),
+    let mut properties = properties.into_iter().flat_map(|it| it.keys());
+    if properties.all(|name| required.contains(name.as_str())) {
+        return Ok(());
     }
+    Err((
+        "required",
+        "a strict function needs every property in `required`",
+    ))
 }

@@ -12,6 +12,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::Route;
+use crate::json::JSON;
 use crate::openapi::methods::get;
 use crate::openapi::{Answer, openapi};
 use crate::policy::Policy;
@@ -25,19 +26,19 @@ pub fn table() -> Vec<Route> {
     let all = [
         (
             DOCUMENT,
-            get("Read this document.", document).answers_media("application/json"),
+            get("Read this document.", document).answers_media(JSON),
         ),
         (
             "/docs",
-            get("Read this document as a page.", page).answers_media(PAGE.media),
+            get("Read this document as a page.", page).answers_media(PAGE),
         ),
         (
             "/docs/reference.js",
-            get("Read the program of the page.", program).answers_media(PROGRAM.media),
+            get("Read the program of the page.", program).answers_media(PROGRAM),
         ),
         (
             "/docs/reference.css",
-            get("Read the style of the page.", style).answers_media(STYLE.media),
+            get("Read the style of the page.", style).answers_media(STYLE),
         ),
     ];
     let all = all.into_iter();
@@ -46,37 +47,31 @@ pub fn table() -> Vec<Route> {
 }
 
 async fn document(headers: HeaderMap) -> Response {
-    static FILE: LazyLock<File> = LazyLock::new(|| File {
-        media: "application/json",
-        text: openapi(),
-    });
+    static FILE: LazyLock<File> = LazyLock::new(|| File::new(JSON, openapi()));
     FILE.answer(&headers)
 }
 
 async fn page(headers: HeaderMap) -> Response {
-    PAGE.answer(&headers)
+    static FILE: LazyLock<File> =
+        LazyLock::new(|| File::new(PAGE, include_str!("reference/page.html")));
+    FILE.answer(&headers)
 }
 
 async fn program(headers: HeaderMap) -> Response {
-    PROGRAM.answer(&headers)
+    static FILE: LazyLock<File> =
+        LazyLock::new(|| File::new(PROGRAM, include_str!("reference/reference.js")));
+    FILE.answer(&headers)
 }
 
 async fn style(headers: HeaderMap) -> Response {
-    STYLE.answer(&headers)
+    static FILE: LazyLock<File> =
+        LazyLock::new(|| File::new(STYLE, include_str!("reference/reference.css")));
+    FILE.answer(&headers)
 }
 
-const PAGE: File = File {
-    media: "text/html",
-    text: include_str!("reference/page.html"),
-};
-const PROGRAM: File = File {
-    media: "text/javascript",
-    text: include_str!("reference/reference.js"),
-};
-const STYLE: File = File {
-    media: "text/css",
-    text: include_str!("reference/reference.css"),
-};
+const PAGE: &str = "text/html";
+const PROGRAM: &str = "text/javascript";
+const STYLE: &str = "text/css";
 
 /// Nothing but the page's own files, and no page around it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -86,24 +81,33 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 struct File {
     media: &'static str,
     text: &'static str,
+    /// Weak, as the text is sent in several encodings (RFC 9110, section 8.8.1).
+    tag: String,
 }
 
 impl File {
+    fn new(media: &'static str, text: &'static str) -> Self {
+        let digest = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()));
+        let tag = format!("W/\"{digest}\"");
+        Self { media, text, tag }
+    }
+
     /// The text, or that it is still the one whose tag the caller has.
     fn answer(&self, asked: &HeaderMap) -> Response {
-        let tag = digest(&SHA256, self.text.as_bytes());
-        let tag = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(tag));
+        let Self { media, text, tag } = self;
         let known = asked.get_all(header::IF_NONE_MATCH).iter();
         let mut known = known.filter_map(|value| value.to_str().ok());
-        let mut response = if known.any(|tags| tags.contains(&tag) || tags.trim() == "*") {
+        // Compared weakly (RFC 9110, section 13.1.2).
+        let opaque = tag.trim_start_matches("W/");
+        let mut response = if known.any(|tags| tags.contains(opaque) || tags.trim() == "*") {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
-            self.text.into_response()
+            text.into_response()
         };
-        let media = if self.media == "application/json" {
-            self.media.to_owned()
+        let media = if *media == JSON {
+            JSON.to_owned()
         } else {
-            format!("{}; charset=utf-8", self.media)
+            format!("{media}; charset=utf-8")
         };
         let all = [
             // An upgrade of the server is seen within minutes.
@@ -114,7 +118,8 @@ impl File {
         ];
         let headers = response.headers_mut();
         headers.extend(all.map(|(name, value)| (name, HeaderValue::from_static(value))));
-        let made: [(HeaderName, String); 2] = [(header::ETAG, tag), (header::CONTENT_TYPE, media)];
+        let made: [(HeaderName, String); 2] =
+            [(header::ETAG, tag.clone()), (header::CONTENT_TYPE, media)];
         for (name, value) in made {
             if let Ok(value) = HeaderValue::try_from(value) {
                 headers.insert(name, value);

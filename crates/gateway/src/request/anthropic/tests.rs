@@ -67,6 +67,25 @@ fn a_conversation_with_calls_becomes_turns_of_a_chat() {
 }
 
 #[test]
+fn an_answer_goes_on_from_a_last_turn_of_the_assistant() {
+    let hi = json!({"role": "assistant", "content": "Hi"});
+    let prefixes = |messages: Value| {
+        turns(messages)
+            .iter()
+            .map(|it| it.prefix)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        prefixes(json!([{"role": "user", "content": "x"}, hi])),
+        [false, true]
+    );
+    assert_eq!(
+        prefixes(json!([hi, {"role": "user", "content": "x"}])),
+        [false, false]
+    );
+}
+
+#[test]
 fn the_system_is_a_turn_of_its_own() {
     for system in [
         json!("Be brief."),
@@ -166,7 +185,14 @@ fn what_is_not_honoured_is_refused_by_name() {
         ("messages", json!([]), "messages"),
         (
             "messages",
-            json!([{"role": "assistant", "content": "x"}]),
+            json!([{"role": "assistant", "content": "x\n"}]),
+            "messages",
+        ),
+        (
+            "messages",
+            json!([{"role": "assistant", "content": [
+                {"type": "tool_use", "id": "1", "name": "f", "input": {}},
+            ]}]),
             "messages",
         ),
         (

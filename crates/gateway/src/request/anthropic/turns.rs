@@ -20,21 +20,11 @@ pub fn conversation(
             turns.push(said.turn(ChatRole::System));
         }
     }
-    match messages.last() {
-        None => {
-            return Err(ApiError::invalid(
-                "messages",
-                "`messages` is empty; send at least one",
-            ));
-        }
-        Some(last) if last.role == "assistant" => {
-            return Err(ApiError::invalid(
-                "messages",
-                "the last of the `messages` is of the `assistant`, whose turn cannot be continued \
-                 here; end with one of the `user`",
-            ));
-        }
-        Some(_) => {}
+    if messages.is_empty() {
+        return Err(ApiError::invalid(
+            "messages",
+            "`messages` is empty; send at least one",
+        ));
     }
     for (index, message) in messages.into_iter().enumerate() {
         let mut rest = Object::new(format!("messages[{index}]"), message.extra);
@@ -59,7 +49,32 @@ pub fn conversation(
         }
         rest.end()?;
     }
+    if let Some(last) = turns.last_mut()
+        && last.role == ChatRole::Assistant
+    {
+        begin_answer(last)?;
+    }
     Ok(turns)
+}
+
+/// The answer goes on from a last turn of the assistant.
+fn begin_answer(turn: &mut ChatMessage) -> Result<(), ApiError> {
+    let refused = |message| Err(ApiError::invalid("messages", message));
+    if !turn.tool_calls.is_empty() {
+        return refused(
+            "the last of the `messages` calls tools; a turn of the `user` with the results of its \
+             calls must follow",
+        );
+    }
+    // A tokenizer has blanks at the beginning of words, where a model does not find them again.
+    if turn.content.ends_with(char::is_whitespace) {
+        return refused(
+            "the last of the `messages`, from which the answer goes on, ends with white space; \
+             leave it out",
+        );
+    }
+    turn.prefix = true;
+    Ok(())
 }
 
 fn text(at: &str, content: Content, place: &str) -> Result<Speech, ApiError> {

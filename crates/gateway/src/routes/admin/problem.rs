@@ -1,9 +1,8 @@
 //! Errors of administration as problem details (RFC 9457).
 
-use axum::Json;
 use axum::extract::Request;
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use fathom_proto::Error;
 use fathom_proto::id::RequestId;
 use http::{HeaderValue, StatusCode, header};
@@ -11,7 +10,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::PREFIX;
-use crate::error::ErrorNote;
+use crate::error::{ErrorNote, replace_body};
+use crate::event_stream::to_json;
 use crate::record::Record;
 
 /// The layer that gives the errors of `/admin/v1` their form, whichever handler or layer inside
@@ -25,14 +25,8 @@ pub async fn layer(request: Request, next: Next) -> Response {
     if let Some(ErrorNote(error)) = response.extensions().get() {
         let status = response.status();
         let id = record.as_ref().map(Record::id);
-        let problem = Json(Problem::new(error, status, id));
-        *response.body_mut() = problem.into_response().into_body();
-        let headers = response.headers_mut();
-        headers.remove(header::CONTENT_LENGTH);
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        let problem = to_json(&Problem::new(error, status, id));
+        replace_body(&mut response, "application/problem+json", problem);
     }
     response
         .headers_mut()

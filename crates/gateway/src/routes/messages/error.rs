@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
-use axum::Json;
 use axum::extract::Request;
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use fathom_api::messages::{ErrorBody, ErrorObject};
 use fathom_proto::{Error, ErrorCode};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::error::ErrorNote;
+use crate::error::{ErrorNote, replace_body};
+use crate::event_stream::to_json;
 use crate::json::JSON;
 use crate::record::Record;
 
@@ -30,14 +30,11 @@ pub async fn layer(request: Request, next: Next) -> Response {
     let id = record.as_ref().map(|record| record.id().as_str());
     let mut response = next.run(request).await;
     if let Some(ErrorNote(error)) = response.extensions().get() {
-        let body = Json(body(error, id)).into_response().into_body();
+        let body = to_json(&body(error, id));
         if let Ok(status) = StatusCode::from_u16(status(error.code)) {
             *response.status_mut() = status;
         }
-        *response.body_mut() = body;
-        let headers = response.headers_mut();
-        headers.remove(header::CONTENT_LENGTH);
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
+        replace_body(&mut response, JSON, body);
     }
     if let Some(Ok(id)) = id.map(HeaderValue::from_str) {
         response.headers_mut().insert(REQUEST_ID, id);

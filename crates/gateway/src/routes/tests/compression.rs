@@ -238,3 +238,35 @@ async fn a_body_that_cannot_be_inflated_is_refused() {
         assert!(answer.body.contains("Content-Encoding"), "{}", answer.body);
     }
 }
+
+/// A layer that puts an error into the form of a dialect sends it as it is, and does not say that
+/// it is compressed.
+#[tokio::test]
+async fn an_error_has_the_encoding_that_it_names() {
+    for (path, accept) in [
+        ("/chat/completions", "application/json"),
+        ("/v1/messages", "application/json"),
+        ("/v1/completions", "application/x-protobuf"),
+        ("/admin/v1/tenants", "application/json"),
+    ] {
+        let fails = || async { ApiError::new(ErrorCode::InvalidRequest, "long ".repeat(1000)) };
+        let router: Router = Router::new()
+            .route(path, axum::routing::get(fails))
+            .layer(crate::compression::answers())
+            .layer(from_fn(dialect::layer))
+            .layer(from_fn(crate::protobuf::errors))
+            .layer(from_fn(crate::routes::admin::problem::layer))
+            .layer(from_fn(anthropic::layer));
+        let mut ask = request(Method::GET, path, None, "");
+        let headers = ask.headers_mut();
+        headers.insert("accept", accept.parse().unwrap());
+        headers.insert("accept-encoding", "gzip".parse().unwrap());
+        let response = router.oneshot(ask).await.unwrap();
+        assert!(
+            !response.headers().contains_key("content-encoding"),
+            "{path}"
+        );
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(body.windows(10).any(|it| it == b"long long "), "{path}");
+    }
+}

@@ -232,6 +232,17 @@ async fn garbage_is_refused_and_breaks_nothing() {
     assert_eq!(reply.error().code, ErrorCode::PayloadTooLarge);
 }
 
+/// GRPC-3: two bytes on the wire are an empty turn, which takes hundreds in memory.
+#[tokio::test]
+async fn a_message_of_too_many_parts_is_refused() {
+    for parts in [40_000, 2_000_000] {
+        let reply = chat(gateway(), &[], &[0x12, 0].repeat(parts)).await;
+        let error = reply.error();
+        assert_eq!(error.code, ErrorCode::InvalidRequest);
+        assert!(error.message.contains("more than"), "{}", error.message);
+    }
+}
+
 /// GRPC-4: the caller's deadline ends the call, and never later than the server's own.
 #[tokio::test(start_paused = true)]
 async fn the_deadline_is_the_callers_or_the_servers() {

@@ -83,8 +83,25 @@ async fn what_asks_for_too_much_is_refused_at_once() {
     let biases: serde_json::Map<_, _> = (0..100_000).map(|id| (id.to_string(), json!(1))).collect();
     let messages = format!(
         r#"{{"model": "m", "messages": [{}]}}"#,
-        vec![r#"{"role":"user"}"#; 260_000].join(",")
+        vec![r#"{"role":"user"}"#; 210_000].join(",")
     );
+    let turns = |fields: &str| {
+        let turns = vec![r#"{"role":"user","content":""}"#; 100_000].join(",");
+        format!(r#"{{"model": "m", "max_tokens": 1, {fields}: [{turns}]}}"#)
+    };
+    let long = "k".repeat(100_000);
+    let members = vec!["1"; 50_000].join(",");
+    let strict = |parameters: String| {
+        format!(
+            r#"{{"model": "m", "messages": [{{"role": "user", "content": "json"}}], "tools": [{{
+                "type": "function",
+                "function": {{"name": "f", "strict": true, "parameters": {parameters}}}}}]}}"#
+        )
+    };
+    let properties: Vec<_> = (0..10_000).map(|i| format!(r#""{i:06}":0"#)).collect();
+    let properties = properties.join(",");
+    let required: Vec<_> = (0..10_000).map(|i| format!(r#""{:06}""#, i + 1)).collect();
+    let required = required.join(",");
     let deep = (0..200).fold(json!({}), |inner, _| json!({ "not": inner }));
     let schema = json!({"type": "json_schema", "json_schema": {"name": "x", "schema": deep}});
     for (path, body, param) in [
@@ -115,6 +132,23 @@ async fn what_asks_for_too_much_is_refused_at_once() {
             "logit_bias",
         ),
         ("/v1/chat/completions", messages, "messages"),
+        ("/v1/messages", turns("\"messages\""), ""),
+        ("/v1/responses", turns("\"input\""), "input"),
+        (
+            "/beta/chat/completions",
+            strict(format!(
+                r#"{{"{long}": [{members}], "{long}x": {{"type": "object"}}}}"#
+            )),
+            "tools[0]",
+        ),
+        (
+            "/beta/chat/completions",
+            strict(format!(
+                r#"{{"type": "object", "additionalProperties": false,
+                     "properties": {{{properties}}}, "required": [{required}]}}"#
+            )),
+            "tools[0]",
+        ),
         (
             "/v1/chat/completions",
             chat(json!({"response_format": schema})),
@@ -141,7 +175,8 @@ async fn what_asks_for_too_much_is_refused_at_once() {
         let mut best = Duration::MAX;
         for _ in 0..5 {
             let (answer, took) = timed(path, body.clone().into_bytes()).await;
-            assert_eq!(answer.status, 400, "{param}: {}", answer.body);
+            let status = if path.starts_with("/beta") { 422 } else { 400 };
+            assert_eq!(answer.status, status, "{param}: {}", answer.body);
             let told = answer.json()["error"]["param"].clone();
             let told = told.as_str().unwrap_or_default();
             assert!(
@@ -186,12 +221,46 @@ async fn text_that_looks_like_framing_stays_text() {
     }
 }
 
-/// SEC-60: and what a caller says comes back in no error, nor does the id that it gives.
+/// SEC-60: and what a caller says comes back in no error.
 #[tokio::test]
-async fn what_a_caller_writes_into_headers_and_bodies_is_not_repeated() {
+async fn what_a_caller_writes_into_a_body_is_not_repeated() {
     let text = "\u{1b}[31mx\r\ndata: [DONE]";
     let body = json!({"model": "m", "messages": [{"role": text, "content": text}]});
     let answer = send(routes(gateway()), post("/v1/chat/completions", body)).await;
     assert_eq!(answer.status, 400);
     assert!(!answer.body.contains("[DONE]") && !answer.body.contains("31m"));
+}
+
+/// Of the names that a caller makes up, an error repeats the beginning alone.
+#[tokio::test]
+async fn long_names_do_not_come_back_whole() {
+    let long = "n".repeat(100_000);
+    let chat = |name: &str, value: Value| {
+        let mut body = chat_body();
+        body[name] = value;
+        ("/v1/chat/completions", body)
+    };
+    let function = json!({"type": "function", "function": {"name": "f", &long: 1}});
+    let mut message = json!({"model": "m", "max_tokens": 1, "messages": []});
+    message[&long] = json!(1);
+    for (path, body) in [
+        chat("response_format", json!({ "type": long })),
+        chat("stream_options", json!({ &long: 1 })),
+        chat("tools", json!([function])),
+        chat("stop", json!({ &long: 1 })),
+        ("/v1/messages", message.clone()),
+        (
+            "/v1/responses",
+            json!({"model": "m", "input": [{"type": "message", &long: 1}]}),
+        ),
+        ("/v1/completions", json!({"model": long, "prompt": "a"})),
+    ] {
+        let answer = send(routes(gateway()), post(path, body.clone())).await;
+        assert!(answer.status.is_client_error(), "{path}");
+        assert!(
+            answer.body.len() < 1500,
+            "{path}: {} bytes",
+            answer.body.len()
+        );
+    }
 }

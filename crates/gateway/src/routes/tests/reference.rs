@@ -43,7 +43,8 @@ async fn what_has_not_changed_is_not_sent_again() {
         let tag = first.headers["etag"].to_str().unwrap().to_owned();
         for (known, status) in [
             (tag.clone(), 304),
-            (format!("\"another\", W/{tag}"), 304),
+            (format!("\"another\", {tag}"), 304),
+            (tag.trim_start_matches("W/").to_owned(), 304),
             ("*".to_owned(), 304),
             ("\"another\"".to_owned(), 200),
         ] {
