@@ -5,22 +5,6 @@ use memchr::memchr2;
 /// The data of the event that ends every complete stream.
 pub const DONE: &str = "[DONE]";
 
-/// Appends one event with one line of data; JSON never holds a raw line break.
-pub fn write_event(data: &[u8], out: &mut Vec<u8>) {
-    out.reserve(data.len() + 8);
-    out.extend_from_slice(b"data: ");
-    out.extend_from_slice(data);
-    out.extend_from_slice(b"\n\n");
-}
-
-/// Appends one event with a name and one line of data.
-pub fn write_named_event(name: &str, data: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(b"event: ");
-    out.extend_from_slice(name.as_bytes());
-    out.push(b'\n');
-    write_event(data, out);
-}
-
 /// Takes an event stream apart, however the network cut it. What arrives in one piece is not
 /// copied.
 #[derive(Debug)]
@@ -180,7 +164,7 @@ mod tests {
         ) {
             let mut bytes = Vec::new();
             for text in &texts {
-                write_event(text.as_bytes(), &mut bytes);
+                bytes.extend(format!("data: {text}\n\n").into_bytes());
             }
             let mut decoder = Decoder::default();
             let mut read = Vec::new();

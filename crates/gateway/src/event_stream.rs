@@ -2,11 +2,12 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
+use fathom_api::sse::DONE;
 use fathom_proto::Error;
 use fathom_proto::inference::{Delta, FinishReason, Usage};
 use futures::{Stream, StreamExt};
@@ -15,10 +16,46 @@ use serde::Serialize;
 
 use crate::generation::{Generation, Output};
 
-/// The events of one dialect, which it writes as bytes into the stream.
+/// Where events go, one after the other.
+pub trait EventWriter {
+    /// An event without a name. What it says is built of strings and numbers, so that its JSON
+    /// cannot fail.
+    fn event(&mut self, data: &impl Serialize);
+    /// An event with a name.
+    fn named(&mut self, name: &str, data: &impl Serialize);
+    /// The end of a complete stream, for dialects that tell it by an event of its own.
+    fn done(&mut self);
+}
+
+/// Server-sent events (WHATWG HTML, section 9.2). JSON never holds a raw line break.
+impl EventWriter for Vec<u8> {
+    fn event(&mut self, data: &impl Serialize) {
+        self.extend_from_slice(b"data: ");
+        let begun = self.len();
+        if serde_json::to_writer(&mut *self, data).is_err() {
+            self.truncate(begun);
+        }
+        self.extend_from_slice(b"\n\n");
+    }
+
+    fn named(&mut self, name: &str, data: &impl Serialize) {
+        self.extend_from_slice(b"event: ");
+        self.extend_from_slice(name.as_bytes());
+        self.push(b'\n');
+        self.event(data);
+    }
+
+    fn done(&mut self) {
+        for bytes in ["data: ", DONE, "\n\n"] {
+            self.extend_from_slice(bytes.as_bytes());
+        }
+    }
+}
+
+/// The events of one dialect.
 pub trait Events: Send + Unpin + 'static {
-    /// Before anything else, when every choice has begun.
-    fn opening(&mut self, generation: &Generation, out: &mut Vec<u8>);
+    /// Before anything else, when the first of the choices has begun.
+    fn opening(&mut self, generation: &Generation, out: &mut impl EventWriter);
 
     /// Something new of a choice. An error, for what the dialect has no form for, ends the stream.
     fn delta(
@@ -26,7 +63,7 @@ pub trait Events: Send + Unpin + 'static {
         generation: &Generation,
         choice: usize,
         delta: Delta,
-        out: &mut Vec<u8>,
+        out: &mut impl EventWriter,
     ) -> Result<(), Error>;
 
     /// The end of a choice; with the counts of all, the end of the stream too. An error ends the
@@ -37,11 +74,11 @@ pub trait Events: Send + Unpin + 'static {
         choice: usize,
         reason: FinishReason,
         usage: Option<Usage>,
-        out: &mut Vec<u8>,
+        out: &mut impl EventWriter,
     ) -> Result<(), Error>;
 
     /// The end of a stream that fails, perhaps before its opening.
-    fn error(&mut self, error: &Error, out: &mut Vec<u8>);
+    fn error(&mut self, error: &Error, out: &mut impl EventWriter);
 
     /// What says nothing, to be sent between two events while nothing else is.
     fn keep_alive(&self) -> &'static [u8] {
@@ -79,6 +116,11 @@ pub fn head(body: Body) -> Response {
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }
+
+/// Room for an event of one token.
+const EVENT_BYTES: usize = 320;
+/// Events that are there at once fill no more than this, and one more.
+const FRAME_BYTES: usize = 8 * 1024;
 
 /// The JSON of a message that is built of strings and numbers and so cannot fail.
 pub fn to_json(message: &impl Serialize) -> Vec<u8> {
@@ -125,12 +167,19 @@ impl<E: Events> Stream for EventStream<E> {
             let opening = std::mem::take(&mut self.opening);
             return Poll::Ready(Some(Ok(opening.into())));
         }
-        let Some(output) = ready!(self.generation.poll_next_unpin(context)) else {
-            self.ended = true;
-            return Poll::Ready(None);
-        };
+        // What is there by now goes out together; nothing waits for what is to come.
         let mut out = Vec::new();
-        self.encode(output, &mut out);
-        Poll::Ready(Some(Ok(out.into())))
+        while !self.ended && out.len() < FRAME_BYTES {
+            match self.generation.poll_next_unpin(context) {
+                Poll::Ready(Some(output)) => {
+                    out.reserve(EVENT_BYTES);
+                    self.encode(output, &mut out);
+                }
+                Poll::Ready(None) => self.ended = true,
+                Poll::Pending if out.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+            }
+        }
+        Poll::Ready((!out.is_empty()).then(|| Ok(out.into())))
     }
 }

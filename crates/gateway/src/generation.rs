@@ -151,11 +151,11 @@ impl Generation {
             }
             Event::Delta(delta) => {
                 self.counts.delta(choice, &delta);
-                self.record.set_usage(self.counts.sum());
                 if is_empty(&delta) {
+                    self.record.set_usage(self.counts.sum());
                     return None;
                 }
-                self.record.token();
+                self.record.token(self.counts.sum());
                 Some(Output::Delta { choice, delta })
             }
             Event::Finished { reason, usage } => {

@@ -207,14 +207,16 @@ impl Record {
         Waiting::begin(self)
     }
 
-    /// Text was generated.
-    pub fn token(&self) {
-        self.details().first_token.get_or_insert_with(Instant::now);
-    }
-
     /// Tokens so far.
     pub fn set_usage(&self, usage: Usage) {
         self.details().usage = Some(usage);
+    }
+
+    /// Something was generated; tokens so far.
+    pub fn token(&self, usage: Usage) {
+        let mut details = self.details();
+        details.usage = Some(usage);
+        details.first_token.get_or_insert_with(Instant::now);
     }
 
     /// The request failed after its status was sent, or without one.

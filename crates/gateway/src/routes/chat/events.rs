@@ -3,7 +3,6 @@
 use fathom_api::chat::{ChatChunk, ChunkChoice, Delta};
 use fathom_api::logprobs::ChatLogprobs;
 use fathom_api::sampling::StreamOptions;
-use fathom_api::sse::{DONE, write_event};
 use fathom_api::usage;
 use fathom_proto::Error;
 use fathom_proto::id::RequestId;
@@ -11,7 +10,7 @@ use fathom_proto::inference::{self, FinishReason, Piece, Usage};
 
 use crate::answer::{self, choice_index, logprobs, obfuscation};
 use crate::dialect::Dialect;
-use crate::event_stream::{Events, to_json};
+use crate::event_stream::{EventWriter, Events};
 use crate::generation::Generation;
 
 /// Writes `chat.completion.chunk`s.
@@ -39,9 +38,9 @@ impl ChatEvents {
         choice: Option<ChunkChoice<'_>>,
         usage: Option<usage::Usage>,
         noise: Option<String>,
-        out: &mut Vec<u8>,
+        out: &mut impl EventWriter,
     ) {
-        let chunk = to_json(&ChatChunk {
+        out.event(&ChatChunk {
             id: self.id.as_str().into(),
             object: "chat.completion.chunk".into(),
             created: generation.created,
@@ -51,12 +50,11 @@ impl ChatEvents {
             usage: self.options.include_usage.then_some(usage),
             obfuscation: noise.map(Into::into),
         });
-        write_event(&chunk, out);
     }
 }
 
 impl Events for ChatEvents {
-    fn opening(&mut self, generation: &Generation, out: &mut Vec<u8>) {
+    fn opening(&mut self, generation: &Generation, out: &mut impl EventWriter) {
         for index in 0..generation.choices() {
             let delta = Delta {
                 role: Some("assistant".into()),
@@ -78,7 +76,7 @@ impl Events for ChatEvents {
         generation: &Generation,
         index: usize,
         new: inference::Delta,
-        out: &mut Vec<u8>,
+        out: &mut impl EventWriter,
     ) -> Result<(), Error> {
         let told = (!new.logprobs.is_empty()).then_some(new.logprobs);
         let mut delta = Delta::default();
@@ -108,7 +106,7 @@ impl Events for ChatEvents {
         index: usize,
         reason: FinishReason,
         usage: Option<Usage>,
-        out: &mut Vec<u8>,
+        out: &mut impl EventWriter,
     ) -> Result<(), Error> {
         let reason = answer::finish_reason(reason);
         let choice = choice(index, Delta::default(), None, Some(reason));
@@ -117,14 +115,14 @@ impl Events for ChatEvents {
             if self.options.include_usage {
                 self.write(generation, None, Some(answer::usage(usage)), None, out);
             }
-            write_event(DONE.as_bytes(), out);
+            out.done();
         }
         Ok(())
     }
 
     /// Without `[DONE]`, which says that a stream is complete.
-    fn error(&mut self, error: &Error, out: &mut Vec<u8>) {
-        write_event(&to_json(&self.dialect.body(error)), out);
+    fn error(&mut self, error: &Error, out: &mut impl EventWriter) {
+        out.event(&self.dialect.body(error));
     }
 }
 

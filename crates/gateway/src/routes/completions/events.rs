@@ -2,7 +2,6 @@
 
 use fathom_api::completions::{Choice, Completion};
 use fathom_api::sampling::StreamOptions;
-use fathom_api::sse::{DONE, write_event};
 use fathom_api::usage;
 use fathom_proto::Error;
 use fathom_proto::id::RequestId;
@@ -10,7 +9,7 @@ use fathom_proto::inference::{Delta, FinishReason, Piece, Usage};
 
 use crate::answer::{self, choice_index, logprobs, obfuscation};
 use crate::dialect::Dialect;
-use crate::event_stream::{Events, to_json};
+use crate::event_stream::{EventWriter, Events};
 use crate::generation::Generation;
 
 /// Writes `text_completion`s.
@@ -45,9 +44,9 @@ impl CompletionEvents {
         choice: Option<Choice<'_>>,
         usage: Option<usage::Usage>,
         noise: Option<String>,
-        out: &mut Vec<u8>,
+        out: &mut impl EventWriter,
     ) {
-        let event = to_json(&Completion {
+        out.event(&Completion {
             id: self.id.as_str().into(),
             object: "text_completion".into(),
             created: generation.created,
@@ -57,19 +56,18 @@ impl CompletionEvents {
             usage: self.options.include_usage.then_some(usage),
             obfuscation: noise.map(Into::into),
         });
-        write_event(&event, out);
     }
 }
 
 impl Events for CompletionEvents {
-    fn opening(&mut self, _: &Generation, _: &mut Vec<u8>) {}
+    fn opening(&mut self, _: &Generation, _: &mut impl EventWriter) {}
 
     fn delta(
         &mut self,
         generation: &Generation,
         index: usize,
         delta: Delta,
-        out: &mut Vec<u8>,
+        out: &mut impl EventWriter,
     ) -> Result<(), Error> {
         let offset = self.offsets.get_mut(index);
         let logprobs = offset
@@ -97,7 +95,7 @@ impl Events for CompletionEvents {
         index: usize,
         reason: FinishReason,
         usage: Option<Usage>,
-        out: &mut Vec<u8>,
+        out: &mut impl EventWriter,
     ) -> Result<(), Error> {
         let choice = Choice {
             index: choice_index(index),
@@ -110,13 +108,13 @@ impl Events for CompletionEvents {
             if self.options.include_usage {
                 self.write(generation, None, Some(answer::usage(usage)), None, out);
             }
-            write_event(DONE.as_bytes(), out);
+            out.done();
         }
         Ok(())
     }
 
     /// Without `[DONE]`, which says that a stream is complete.
-    fn error(&mut self, error: &Error, out: &mut Vec<u8>) {
-        write_event(&to_json(&self.dialect.body(error)), out);
+    fn error(&mut self, error: &Error, out: &mut impl EventWriter) {
+        out.event(&self.dialect.body(error));
     }
 }

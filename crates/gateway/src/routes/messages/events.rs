@@ -4,14 +4,13 @@ use std::mem::take;
 
 use fathom_api::messages::events::{BlockDelta, Event, MessageDelta};
 use fathom_api::messages::{ContentBlock, Message};
-use fathom_api::sse::write_named_event;
 use fathom_proto::Error;
 use fathom_proto::inference::{Delta, FinishReason, Piece, ToolCallPiece, Usage};
 use serde_json::Value;
 
 use super::{Form, error, unfit};
 use crate::answer::{self, MIXED_CALLS};
-use crate::event_stream::{Events, to_json};
+use crate::event_stream::{EventWriter, Events};
 use crate::generation::Generation;
 
 /// Writes `message_start`, blocks, `message_delta` and `message_stop`.
@@ -52,7 +51,7 @@ impl MessageEvents {
     }
 
     /// Begins a block, and ends the one before it.
-    fn begin(&mut self, open: Open, content_block: ContentBlock<'_>, out: &mut Vec<u8>) {
+    fn begin(&mut self, open: Open, content_block: ContentBlock<'_>, out: &mut impl EventWriter) {
         self.end(out);
         let index = self.begun;
         self.open = Some(open);
@@ -67,7 +66,7 @@ impl MessageEvents {
     }
 
     /// Ends the block that is open.
-    fn end(&mut self, out: &mut Vec<u8>) {
+    fn end(&mut self, out: &mut impl EventWriter) {
         let Some(open) = self.open.take() else { return };
         if open == Open::Thinking {
             let signature = take(&mut self.form.signature);
@@ -81,7 +80,7 @@ impl MessageEvents {
         write(&Event::ContentBlockStop { index }, out);
     }
 
-    fn go_on(&self, delta: BlockDelta<'_>, out: &mut Vec<u8>) {
+    fn go_on(&self, delta: BlockDelta<'_>, out: &mut impl EventWriter) {
         let index = self.index();
         write(&Event::ContentBlockDelta { index, delta }, out);
     }
@@ -91,7 +90,7 @@ impl MessageEvents {
         self.begun.saturating_sub(1)
     }
 
-    fn call(&mut self, piece: ToolCallPiece, out: &mut Vec<u8>) -> Result<(), Error> {
+    fn call(&mut self, piece: ToolCallPiece, out: &mut impl EventWriter) -> Result<(), Error> {
         let open = Open::Call(piece.index);
         if self.open != Some(open) {
             if piece.index < self.calls {
@@ -114,7 +113,7 @@ impl MessageEvents {
 }
 
 impl Events for MessageEvents {
-    fn opening(&mut self, generation: &Generation, out: &mut Vec<u8>) {
+    fn opening(&mut self, generation: &Generation, out: &mut impl EventWriter) {
         let message = Message {
             id: self.id.as_str().into(),
             kind: "message".into(),
@@ -133,7 +132,7 @@ impl Events for MessageEvents {
         _: &Generation,
         _: usize,
         delta: Delta,
-        out: &mut Vec<u8>,
+        out: &mut impl EventWriter,
     ) -> Result<(), Error> {
         match delta.piece {
             Piece::Reasoning(text) => {
@@ -167,7 +166,7 @@ impl Events for MessageEvents {
         _: usize,
         reason: FinishReason,
         usage: Option<Usage>,
-        out: &mut Vec<u8>,
+        out: &mut impl EventWriter,
     ) -> Result<(), Error> {
         let stops = take(&mut self.form.stops);
         let (stop_reason, stop_sequence) = answer::messages::stop(reason, &stops)?;
@@ -182,7 +181,7 @@ impl Events for MessageEvents {
         Ok(())
     }
 
-    fn error(&mut self, error: &Error, out: &mut Vec<u8>) {
+    fn error(&mut self, error: &Error, out: &mut impl EventWriter) {
         let event = Event::Error {
             error: error::object(error),
             request_id: Some(self.request_id.as_str().into()),
@@ -195,6 +194,6 @@ impl Events for MessageEvents {
     }
 }
 
-fn write(event: &Event<'_>, out: &mut Vec<u8>) {
-    write_named_event(event.name(), &to_json(event), out);
+fn write(event: &Event<'_>, out: &mut impl EventWriter) {
+    out.named(event.name(), event);
 }

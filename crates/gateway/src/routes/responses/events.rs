@@ -6,7 +6,6 @@ use fathom_api::responses::events::{
     At, Event, Numbered, PartOf, PlainDelta, PlainDone, SummaryAt, TextDelta, TextDone,
 };
 use fathom_api::responses::{Item, Part, Response, Status};
-use fathom_api::sse::write_named_event;
 use fathom_proto::inference::{Delta, FinishReason, Piece, ToolCall, ToolCallPiece, Usage};
 use fathom_proto::{Error, ErrorCode};
 
@@ -15,7 +14,7 @@ use crate::answer::responses::{
 };
 use crate::answer::{MIXED_CALLS, logprobs};
 use crate::error;
-use crate::event_stream::{Events, to_json};
+use crate::event_stream::{EventWriter, Events};
 use crate::generation::Generation;
 
 /// Writes the events of one answer.
@@ -60,7 +59,13 @@ impl ResponseEvents {
     }
 
     /// Begins an item, and ends the one before it.
-    fn begin(&mut self, open: Open, mut item: Item, part: Option<Part>, out: &mut Vec<u8>) {
+    fn begin(
+        &mut self,
+        open: Open,
+        mut item: Item,
+        part: Option<Part>,
+        out: &mut impl EventWriter,
+    ) {
         self.close(Status::Completed, out);
         self.open = Some(open);
         let output_index = index(self.response.output.len());
@@ -84,7 +89,7 @@ impl ResponseEvents {
     }
 
     /// Ends the item that is open.
-    fn close(&mut self, status: Status, out: &mut Vec<u8>) {
+    fn close(&mut self, status: Status, out: &mut impl EventWriter) {
         if self.open.take().is_none() {
             return;
         }
@@ -124,7 +129,7 @@ impl ResponseEvents {
         emit(&mut self.number, done, out);
     }
 
-    fn thought(&mut self, new: &str, out: &mut Vec<u8>) {
+    fn thought(&mut self, new: &str, out: &mut impl EventWriter) {
         if self.open != Some(Open::Thought) {
             let item = thought(self.item_id("rs"));
             let part = thought_part(String::new(), self.summarises());
@@ -168,7 +173,7 @@ impl ResponseEvents {
         &mut self,
         new: &str,
         told: Vec<fathom_proto::inference::TokenLogprob>,
-        out: &mut Vec<u8>,
+        out: &mut impl EventWriter,
     ) {
         if self.open != Some(Open::Text) {
             let item = message(self.item_id("msg"));
@@ -196,7 +201,7 @@ impl ResponseEvents {
         }
     }
 
-    fn call(&mut self, piece: ToolCallPiece, out: &mut Vec<u8>) -> Result<(), Error> {
+    fn call(&mut self, piece: ToolCallPiece, out: &mut impl EventWriter) -> Result<(), Error> {
         let open = Open::Call(piece.index);
         if self.open != Some(open) {
             if piece.index < self.calls {
@@ -228,7 +233,7 @@ impl ResponseEvents {
 }
 
 impl Events for ResponseEvents {
-    fn opening(&mut self, _: &Generation, out: &mut Vec<u8>) {
+    fn opening(&mut self, _: &Generation, out: &mut impl EventWriter) {
         let response = Cow::Borrowed(&self.response);
         emit(&mut self.number, Event::Created { response }, out);
         let response = Cow::Borrowed(&self.response);
@@ -240,7 +245,7 @@ impl Events for ResponseEvents {
         _: &Generation,
         _: usize,
         delta: Delta,
-        out: &mut Vec<u8>,
+        out: &mut impl EventWriter,
     ) -> Result<(), Error> {
         match delta.piece {
             Piece::Reasoning(text) => self.thought(&text, out),
@@ -256,7 +261,7 @@ impl Events for ResponseEvents {
         _: usize,
         reason: FinishReason,
         usage: Option<Usage>,
-        out: &mut Vec<u8>,
+        out: &mut impl EventWriter,
     ) -> Result<(), Error> {
         end(&mut self.response, reason, usage.unwrap_or_default())?;
         let status = self.response.status;
@@ -273,7 +278,7 @@ impl Events for ResponseEvents {
         Ok(())
     }
 
-    fn error(&mut self, error: &Error, out: &mut Vec<u8>) {
+    fn error(&mut self, error: &Error, out: &mut impl EventWriter) {
         if self.number == 0 {
             // Clients know no other first event.
             let response = Cow::Borrowed(&self.response);
@@ -289,14 +294,14 @@ impl Events for ResponseEvents {
     }
 }
 
-fn emit(number: &mut u64, event: Event<'_>, out: &mut Vec<u8>) {
+fn emit(number: &mut u64, event: Event<'_>, out: &mut impl EventWriter) {
     let name = event.name();
     let event = Numbered {
         event,
         sequence_number: *number,
     };
     *number += 1;
-    write_named_event(name, &to_json(&event), out);
+    out.named(name, &event);
 }
 
 /// An answer has few items.

@@ -4,13 +4,13 @@
 use std::collections::VecDeque;
 use std::task::{Context, Poll, ready};
 
-use fathom_api::sse::{DONE, Decoder};
 use fathom_api::usage::Usage;
 use fathom_proto::Error;
 use futures::StreamExt;
+use serde::Serialize;
 
 use crate::answer;
-use crate::event_stream::Events;
+use crate::event_stream::{EventWriter, Events, to_json};
 use crate::generation::{Generation, Output};
 
 /// What comes next of an answer.
@@ -31,74 +31,66 @@ pub trait Answer: Send {
     fn usage(&self) -> Usage;
 }
 
-/// The answer of an endpoint with these events, out of the event stream that it would be.
+/// The answer of an endpoint with these events.
 pub struct Encoder<E> {
     generation: Generation,
     events: E,
-    /// What the endpoint writes, and how it is taken apart again.
-    stream: Vec<u8>,
-    decoder: Decoder,
     /// Events of which the generation yields several at once; few more than it has choices.
-    ready: VecDeque<Vec<u8>>,
+    ready: Ready,
     done: Option<Usage>,
+}
+
+/// The JSON of each event. The messages of a socket say by themselves what they are.
+#[derive(Default)]
+struct Ready(VecDeque<Vec<u8>>);
+
+impl EventWriter for Ready {
+    fn event(&mut self, data: &impl Serialize) {
+        self.0.push_back(to_json(data));
+    }
+
+    fn named(&mut self, _: &str, data: &impl Serialize) {
+        self.event(data);
+    }
+
+    /// The end is told otherwise here.
+    fn done(&mut self) {}
 }
 
 impl<E: Events> Encoder<E> {
     /// Begins with what the endpoint says before the generation does.
     pub fn new(generation: Generation, mut events: E) -> Self {
-        let mut stream = Vec::new();
-        events.opening(&generation, &mut stream);
-        let mut encoder = Self {
+        let mut ready = Ready::default();
+        events.opening(&generation, &mut ready);
+        Self {
             generation,
             events,
-            stream,
-            // What is written here is not a stranger's, and a line of it is never cut.
-            decoder: Decoder::new(usize::MAX),
-            ready: VecDeque::new(),
+            ready,
             done: None,
-        };
-        encoder.take_apart();
-        encoder
-    }
-
-    /// What was written, event by event; the end is told otherwise here.
-    fn take_apart(&mut self) {
-        let ready = &mut self.ready;
-        let taken = self.decoder.feed(&self.stream, |data| {
-            if data != DONE.as_bytes() {
-                ready.push_back(data.to_vec());
-            }
-        });
-        debug_assert!(taken.is_ok(), "nothing is too long");
-        self.stream.clear();
+        }
     }
 
     /// Writes what the generation yields.
     fn encode(&mut self, output: Output) -> Result<(), Error> {
-        let (generation, stream) = (&self.generation, &mut self.stream);
+        let (generation, ready) = (&self.generation, &mut self.ready);
         match output {
-            Output::Delta { choice, delta } => {
-                self.events.delta(generation, choice, delta, stream)?;
-            }
+            Output::Delta { choice, delta } => self.events.delta(generation, choice, delta, ready),
             Output::Finish {
                 choice,
                 reason,
                 usage,
             } => {
-                self.events
-                    .finish(generation, choice, reason, usage, stream)?;
                 self.done = usage.map(answer::usage);
+                self.events.finish(generation, choice, reason, usage, ready)
             }
         }
-        self.take_apart();
-        Ok(())
     }
 }
 
 impl<E: Events> Answer for Encoder<E> {
     fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Step> {
         loop {
-            if let Some(event) = self.ready.pop_front() {
+            if let Some(event) = self.ready.0.pop_front() {
                 return Poll::Ready(Step::Event(event));
             }
             if let Some(usage) = self.done {
