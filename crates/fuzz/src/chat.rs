@@ -1,10 +1,17 @@
-//! The JSON of a chat request.
+//! The JSON of a chat request, and of the other requests that ask for text.
 
-use fathom_gateway::fuzz::chat_request;
+use fathom_gateway::fuzz::{chat_request, completion_request, messages_request, responses_request};
 
-/// It is taken, or refused as the caller's fault.
+/// Each reader takes it, or refuses it as the caller's fault.
 pub fn run(bytes: &[u8]) {
-    if let Err(code) = chat_request(bytes) {
-        crate::assert_callers_fault(code);
+    for read in [
+        chat_request,
+        completion_request,
+        messages_request,
+        responses_request,
+    ] {
+        if let Err(code) = read(bytes) {
+            crate::assert_callers_fault(code);
+        }
     }
 }

@@ -17,8 +17,13 @@ pub fn run(bytes: &[u8]) {
     for piece in stream.chunks(usize::from(*cut).max(1)) {
         match decoder.push(piece) {
             Ok(more) => events.extend(more),
-            // A line that was cut counts with its name, so it may be refused a little earlier.
-            Err(_) => return,
+            Err(_) => {
+                assert!(
+                    is_nearly_too_long(stream),
+                    "what is short is too long, when it is cut"
+                );
+                return;
+            }
         }
     }
     match whole {
@@ -31,4 +36,12 @@ pub fn run(bytes: &[u8]) {
         longest <= 3 * MAX_EVENT_BYTES,
         "an event of {longest} bytes"
     );
+}
+
+/// A line that was cut counts with its name, and a comment that was cut counts at all, so either
+/// may be refused a little earlier.
+fn is_nearly_too_long(stream: &[u8]) -> bool {
+    let most = MAX_EVENT_BYTES - "data: ".len();
+    let mut lines = stream.split(|byte| matches!(byte, b'\n' | b'\r'));
+    lines.any(|line| line.len() > most) || Decoder::new(most).push(stream).is_err()
 }

@@ -103,7 +103,7 @@ impl<T: FromMessage + JsonSchema> Input for Asked<T> {
 }
 
 /// Reads a message. What is wrong with one is told by the names of fields, never by what they hold.
-fn decode<M: Message + Name + Default>(bytes: &[u8]) -> Result<M, ApiError> {
+pub fn decode<M: Message + Name + Default>(bytes: &[u8]) -> Result<M, ApiError> {
     parts::check::<M>(bytes)?;
     M::decode(bytes).map_err(|error| {
         let message = format!("the body is not valid: {error}");
