@@ -2,16 +2,10 @@
 //! and below `/beta` with what it calls beta. They differ in errors, and in what a request may
 //! hold; this is the one place that tells them apart, by the path.
 
-use axum::extract::Request;
-use axum::middleware::Next;
-use axum::response::Response;
 use fathom_api::error::ErrorBody;
 use fathom_proto::{Error, ErrorCode};
-use http::StatusCode;
 
-use crate::error::{self, ErrorNote};
-use crate::event_stream::to_json;
-use crate::json::{self, Malformed};
+use crate::error;
 
 /// Whose API a route speaks; an extension of every request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,26 +63,6 @@ impl Dialect {
             (_, code) => code.row().http,
         }
     }
-}
-
-/// The layer that tells handlers the dialect, and gives errors its form, whichever handler or layer
-/// inside of it they come from.
-pub async fn layer(mut request: Request, next: Next) -> Response {
-    let dialect = Dialect::of(request.uri().path());
-    request.extensions_mut().insert(dialect);
-    let mut response = next.run(request).await;
-    if dialect == Dialect::OpenAi {
-        return response;
-    }
-    let Some(ErrorNote(error)) = response.extensions().get::<ErrorNote>().cloned() else {
-        return response;
-    };
-    let malformed = response.extensions().get::<Malformed>().is_some();
-    if let Ok(status) = StatusCode::from_u16(dialect.status(error.code, malformed)) {
-        *response.status_mut() = status;
-    }
-    error::replace_body(&mut response, json::JSON, to_json(&dialect.body(&error)));
-    response
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! Errors as HTTP answers, in the one form that every SDK reads.
+//! Errors as HTTP answers, in the one form that every SDK reads; layers give them others.
+
+mod form;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use fathom_api::error::{ErrorBody, ErrorObject};
 use fathom_proto::id::ModelId;
@@ -15,6 +16,8 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// What OpenAI's SDKs obey before they look at the status.
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+pub use form::{ErrorForm, layer};
 
 /// A failed request.
 #[derive(Debug)]
@@ -103,16 +106,6 @@ pub fn model_not_found(model: &ModelId) -> Error {
 pub fn lacks_scope(scope: Scope) -> Error {
     let message = format!("this credential lacks the scope `{}`", scope.as_str());
     Error::new(ErrorCode::PermissionDenied, message)
-}
-
-/// Gives an answer another body, as a layer does that tells an error in the form of its callers.
-pub fn replace_body(response: &mut Response, media: &'static str, body: impl Into<Body>) {
-    *response.body_mut() = body.into();
-    let headers = response.headers_mut();
-    // Both are of the body that was there before.
-    headers.remove(header::CONTENT_LENGTH);
-    headers.remove(header::CONTENT_ENCODING);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
 }
 
 /// The body with its four keys.

@@ -23,7 +23,7 @@ use serde_json::{Map, Value, json};
 
 pub use describe::{Described, Failure, Input, Output};
 pub use methods::Methods;
-pub use operation::{Answer, Content, ErrorForm, Operation, SchemaOf};
+pub use operation::{Answer, Content, Operation, SchemaOf};
 
 use self::failures::Failures;
 use self::operation::message;

@@ -8,7 +8,6 @@ mod request;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use fathom_api::error::ErrorBody;
 use fathom_proto::{ErrorCode, parts, pb};
@@ -17,8 +16,7 @@ use prost::{Message, Name};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::dialect::Dialect;
-use crate::error::{ApiError, ErrorNote, replace_body};
+use crate::error::ApiError;
 use crate::json::{self, Unreadable};
 use crate::openapi::{Input, Operation};
 
@@ -109,21 +107,6 @@ pub fn decode<M: Message + Name + Default>(bytes: &[u8]) -> Result<M, ApiError> 
         let message = format!("the body is not valid: {error}");
         ApiError::new(ErrorCode::InvalidRequest, message)
     })
-}
-
-/// The layer that gives errors the form of a message, for callers who take nothing else. OAuth's
-/// have one form for everybody.
-pub async fn errors(request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let is_oauth = path.starts_with("/oauth/");
-    let dialect = Dialect::of(path);
-    let wanted = !is_oauth && Accept::of(request.headers()).is_protobuf_alone();
-    let mut response = next.run(request).await;
-    if wanted && let Some(ErrorNote(error)) = response.extensions().get() {
-        let message = error_message(dialect.body(error)).encode_to_vec();
-        replace_body(&mut response, PROTOBUF, message);
-    }
-    response
 }
 
 /// The error of a JSON answer, as a message.

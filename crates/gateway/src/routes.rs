@@ -26,12 +26,12 @@ use http_body::Body as _;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::Gateway;
-use crate::error::ApiError;
+use crate::error::{self, ApiError};
 use crate::json;
 use crate::openapi::Methods;
 use crate::openapi::methods::{get, post};
 use crate::policy::Policy;
-use crate::{compression, dialect, protobuf, record, resume};
+use crate::{compression, record, resume};
 
 pub use admin::PREFIX as ADMIN_PREFIX;
 pub use admin::problem::Problem;
@@ -191,12 +191,8 @@ fn layered(table: Vec<Route>, gateway: Gateway) -> Router {
             compression::requests(max_body_bytes, request, next)
         }))
         .layer(from_fn_with_state(max_body_bytes, declared_length))
-        .layer(from_fn(dialect::layer))
-        // Around the dialects, whose errors are JSON.
-        .layer(from_fn(protobuf::errors))
-        // Around that, because these routes know no other format.
-        .layer(from_fn(admin::problem::layer))
-        .layer(from_fn(messages::error::layer))
+        // Around whatever can fail.
+        .layer(from_fn(error::layer))
         // Outermost, so that every answer has an id and leaves one log line.
         .layer(from_fn(record::layer))
         .with_state(gateway)

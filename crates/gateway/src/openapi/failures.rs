@@ -10,9 +10,10 @@ use http::StatusCode;
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
+use super::Operation;
 use super::operation::{SchemaOf, headers, message};
 use super::schemas::Schemas;
-use super::{ErrorForm, Operation};
+use crate::error::ErrorForm;
 use crate::policy::Policy;
 use crate::protobuf::PROTOBUF;
 use crate::routes::Problem;

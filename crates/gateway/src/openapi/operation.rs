@@ -6,10 +6,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::schemas::Schemas;
-use crate::dialect::Dialect;
+use crate::error::ErrorForm;
 use crate::protobuf::{DELIMITED, PROTOBUF};
 use crate::resume::events::{LAST_EVENT_ID, RESUME};
-use crate::routes::{ADMIN_PREFIX, anthropic};
 
 /// Makes the schema of a type.
 pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
@@ -28,47 +27,8 @@ static RESUMPTION: [Header; 2] = [
     ),
 ];
 
-/// Beta or not, errors are the same.
-const DEEPSEEK: Dialect = Dialect::DeepSeek { beta: false };
-
 /// A header of requests: its name, what it is for, and the words that it may be, if not any.
 pub type Header = (HeaderName, &'static str, &'static [&'static str]);
-
-/// The form of an error's body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ErrorForm {
-    /// The one with four keys.
-    Common,
-    /// The same, in DeepSeek's words and with its statuses.
-    DeepSeek,
-    /// That of Anthropic.
-    Anthropic,
-    /// Problem details (RFC 9457).
-    Problem,
-    /// That of RFC 6749, section 5.2.
-    OAuth,
-}
-
-impl ErrorForm {
-    /// The statuses that an error has in this form: a body that cannot be read and one that asks
-    /// for something wrong are told apart by some.
-    pub fn statuses(self, code: ErrorCode) -> [u16; 2] {
-        match self {
-            Self::DeepSeek => [true, false].map(|malformed| DEEPSEEK.status(code, malformed)),
-            Self::Anthropic => [anthropic::status(code); 2],
-            Self::Common | Self::Problem | Self::OAuth => [code.row().http; 2],
-        }
-    }
-
-    /// What programs tell errors apart by.
-    pub fn word(self, code: ErrorCode) -> &'static str {
-        match self {
-            Self::DeepSeek => DEEPSEEK.word(code),
-            Self::Anthropic => anthropic::kind(code),
-            Self::Common | Self::Problem | Self::OAuth => code.row().name,
-        }
-    }
-}
 
 /// A handler, as clients see it.
 pub struct Operation {
@@ -190,14 +150,10 @@ impl Operation {
 
     /// The form of its errors under a path.
     pub fn form_at(&self, path: &str) -> ErrorForm {
-        if path.starts_with(ADMIN_PREFIX) {
-            ErrorForm::Problem
-        } else if anthropic::is_ours(path) {
-            ErrorForm::Anthropic
-        } else if Dialect::of(path) == Dialect::OpenAi {
-            self.form
-        } else {
-            ErrorForm::DeepSeek
+        match ErrorForm::of(path) {
+            // Some routes beside OAuth's have none of its errors.
+            ErrorForm::OAuth => self.form,
+            form => form,
         }
     }
 

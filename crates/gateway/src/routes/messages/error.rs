@@ -2,45 +2,11 @@
 
 use std::borrow::Cow;
 
-use axum::extract::Request;
-use axum::middleware::Next;
-use axum::response::Response;
 use fathom_api::messages::{ErrorBody, ErrorObject};
 use fathom_proto::{Error, ErrorCode};
-use http::{HeaderName, HeaderValue, StatusCode};
-
-use crate::error::{ErrorNote, replace_body};
-use crate::event_stream::to_json;
-use crate::json::JSON;
-use crate::record::Record;
-
-/// Anthropic's name for the header `x-request-id`.
-const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
 /// The status of a server that has too much to do; Anthropic's own.
 pub const OVERLOADED: u16 = 529;
-
-/// The layer that gives the errors of these routes their form, whichever handler or layer inside
-/// of it they come from, and each answer the id of its request in Anthropic's header too.
-pub async fn layer(request: Request, next: Next) -> Response {
-    if !is_ours(request.uri().path()) {
-        return next.run(request).await;
-    }
-    let record = request.extensions().get::<Record>().cloned();
-    let id = record.as_ref().map(|record| record.id().as_str());
-    let mut response = next.run(request).await;
-    if let Some(ErrorNote(error)) = response.extensions().get() {
-        let body = to_json(&body(error, id));
-        if let Ok(status) = StatusCode::from_u16(status(error.code)) {
-            *response.status_mut() = status;
-        }
-        replace_body(&mut response, JSON, body);
-    }
-    if let Some(Ok(id)) = id.map(HeaderValue::from_str) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
-    response
-}
 
 /// Whether a path is one of these routes.
 pub fn is_ours(path: &str) -> bool {

@@ -8,8 +8,8 @@ use fathom_api::oauth::TokenError;
 use fathom_proto::{Error, ErrorCode};
 use http::{HeaderValue, StatusCode, header};
 
-use crate::error::{ApiError, ErrorNote};
-use crate::openapi::{ErrorForm, Failure, Operation};
+use crate::error::{ApiError, ErrorForm, ErrorNote};
+use crate::openapi::{Failure, Operation};
 
 /// A request that is not answered as its sender hoped.
 pub enum Refusal {

@@ -253,10 +253,7 @@ async fn an_error_has_the_encoding_that_it_names() {
         let router: Router = Router::new()
             .route(path, axum::routing::get(fails))
             .layer(crate::compression::answers())
-            .layer(from_fn(dialect::layer))
-            .layer(from_fn(crate::protobuf::errors))
-            .layer(from_fn(crate::routes::admin::problem::layer))
-            .layer(from_fn(anthropic::layer));
+            .layer(from_fn(error::layer));
         let mut ask = request(Method::GET, path, None, "");
         let headers = ask.headers_mut();
         headers.insert("accept", accept.parse().unwrap());
