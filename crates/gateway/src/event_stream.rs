@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use axum::response::Response;
@@ -119,8 +119,6 @@ pub fn head(body: Body) -> Response {
 
 /// Room for an event of one token.
 const EVENT_BYTES: usize = 320;
-/// Events that are there at once fill no more than this, and one more.
-const FRAME_BYTES: usize = 8 * 1024;
 
 /// The JSON of a message that is built of strings and numbers and so cannot fail.
 pub fn to_json(message: &impl Serialize) -> Vec<u8> {
@@ -167,19 +165,12 @@ impl<E: Events> Stream for EventStream<E> {
             let opening = std::mem::take(&mut self.opening);
             return Poll::Ready(Some(Ok(opening.into())));
         }
-        // What is there by now goes out together; nothing waits for what is to come.
-        let mut out = Vec::new();
-        while !self.ended && out.len() < FRAME_BYTES {
-            match self.generation.poll_next_unpin(context) {
-                Poll::Ready(Some(output)) => {
-                    out.reserve(EVENT_BYTES);
-                    self.encode(output, &mut out);
-                }
-                Poll::Ready(None) => self.ended = true,
-                Poll::Pending if out.is_empty() => return Poll::Pending,
-                Poll::Pending => break,
-            }
-        }
-        Poll::Ready((!out.is_empty()).then(|| Ok(out.into())))
+        let Some(output) = ready!(self.generation.poll_next_unpin(context)) else {
+            self.ended = true;
+            return Poll::Ready(None);
+        };
+        let mut out = Vec::with_capacity(EVENT_BYTES);
+        self.encode(output, &mut out);
+        Poll::Ready(Some(Ok(out.into())))
     }
 }
