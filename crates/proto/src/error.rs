@@ -280,9 +280,13 @@ impl ErrorCode {
                 408,
                 true,
             ),
-            Self::PayloadTooLarge => {
-                row("payload_too_large", REQUEST, Grpc::OutOfRange, 413, false)
-            }
+            Self::PayloadTooLarge => row(
+                "payload_too_large",
+                REQUEST,
+                Grpc::ResourceExhausted,
+                413,
+                false,
+            ),
             Self::UnsupportedMediaType => row(
                 "unsupported_media_type",
                 REQUEST,

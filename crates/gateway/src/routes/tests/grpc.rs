@@ -172,7 +172,7 @@ async fn a_message_over_the_limit_is_refused() {
     gateway = hello();
     large.messages[0].content.push_str(&"x".repeat(64));
     let reply = chat(gateway, &[], &large.encode_to_vec()).await;
-    assert_eq!(reply.status.code(), Code::OutOfRange);
+    assert_eq!(reply.status.code(), Code::ResourceExhausted);
     assert_eq!(reply.error().code, ErrorCode::PayloadTooLarge);
 }
 
