@@ -83,7 +83,7 @@ async fn what_asks_for_too_much_is_refused_at_once() {
     let biases: serde_json::Map<_, _> = (0..100_000).map(|id| (id.to_string(), json!(1))).collect();
     let messages = format!(
         r#"{{"model": "m", "messages": [{}]}}"#,
-        vec![r#"{"role":"user"}"#; 210_000].join(",")
+        vec![r#"{"role":"user"}"#; 260_000].join(",")
     );
     let turns = |fields: &str| {
         let turns = vec![r#"{"role":"user","content":""}"#; 100_000].join(",");
