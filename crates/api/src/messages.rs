@@ -45,14 +45,22 @@ pub struct MessagesRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_k: Option<u32>,
     /// Texts that end the generation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "bounded::items",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(
         length(max = bounds::STOPS),
         inner(length(min = 1, max = bounds::STOP_BYTES))
     )]
     pub stop_sequences: Option<Vec<String>>,
     /// Functions that the model may call.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "bounded::items",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(length(max = bounds::FUNCTIONS))]
     pub tools: Option<Vec<Extra>>,
     /// Whether it must: an object with a `type`.

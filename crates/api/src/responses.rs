@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::bounded::{TextOr, text_or};
+use crate::bounded::{self, TextOr, text_or};
 use crate::bounds;
 use crate::error::ErrorObject;
 use crate::logprobs::TokenLogprob;
@@ -42,10 +42,18 @@ pub struct ResponsesRequest {
     #[schemars(range(max = bounds::TOP_LOGPROBS))]
     pub top_logprobs: Option<u32>,
     /// What the answer tells besides.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "bounded::items",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub include: Option<Vec<String>>,
     /// Functions that the model may call.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "bounded::items",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(length(max = bounds::FUNCTIONS))]
     pub tools: Option<Vec<Extra>>,
     /// Whether it must: a word or an object.

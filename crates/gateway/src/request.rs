@@ -33,7 +33,7 @@ pub use chat::from_chat;
 pub use completion::from_completion;
 pub use dialect::{check_chat, check_completion};
 pub use embedding::{Encoding, from_embedding};
-pub use fan_out::FanOut;
+pub use fan_out::{FanOut, Requests};
 pub use renamed::renamed;
 pub use stream::from_stream;
 pub use user::user;

@@ -5,12 +5,13 @@ use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::vec;
 
 use fathom_proto::inference::{Event, GenerateRequest, Inference, RequestContext, TokenStream};
 use fathom_proto::{Error, ErrorCode};
 use futures::stream::SelectAll;
 use futures::{FutureExt, Stream, StreamExt, TryFutureExt};
+
+use crate::request::Requests;
 
 /// Which choice, and what it yields. Each begins with [`Event::Started`] and ends with
 /// [`Event::Finished`] or an error.
@@ -26,12 +27,12 @@ impl Choices {
     /// They run while the stream is read.
     pub async fn ask(
         inference: &Arc<dyn Inference>,
-        mut requests: Vec<GenerateRequest>,
+        mut requests: Requests,
         context: RequestContext,
         at_a_time: NonZeroUsize,
     ) -> Result<Self, Error> {
         if requests.len() == 1
-            && let Some(request) = requests.pop()
+            && let Some(request) = requests.next()
         {
             let stream = inference.generate(request, context).await?;
             return Ok(Self::One(Choice::new(0, stream)));
@@ -39,7 +40,7 @@ impl Choices {
         Ok(Self::Many(Many {
             inference: inference.clone(),
             context,
-            waiting: requests.into_iter().enumerate(),
+            waiting: requests.enumerate(),
             running: SelectAll::new(),
             at_a_time: at_a_time.get(),
         }))
@@ -61,7 +62,7 @@ impl Stream for Choices {
 pub struct Many {
     inference: Arc<dyn Inference>,
     context: RequestContext,
-    waiting: Enumerate<vec::IntoIter<GenerateRequest>>,
+    waiting: Enumerate<Requests>,
     running: SelectAll<Choice>,
     at_a_time: usize,
 }

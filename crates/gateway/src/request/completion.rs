@@ -3,6 +3,7 @@
 use fathom_api::completions::{CompletionRequest, Prompt as ApiPrompt};
 use fathom_proto::inference::{Format, GenerateRequest, Prompt};
 
+use super::fan_out::check_prompts;
 use super::sampling::{Fields, stops};
 use super::{FanOut, defaults, elsewhere, extra, model, positive, top_logprobs, user};
 use crate::config::Config;
@@ -64,7 +65,7 @@ pub fn from_completion(
     FanOut::new(generate, more_prompts, request.n, user(&request.extra))
 }
 
-/// The first prompt, and those after it.
+/// The first prompt, and those after it, which have its suffix.
 fn prompts(
     prompt: ApiPrompt,
     suffix: Option<String>,
@@ -77,19 +78,12 @@ fn prompts(
             "`suffix` cannot be used with `echo`; send one of them",
         ));
     }
-    let texts = |texts: Vec<String>| -> Vec<Prompt> {
-        let prompts = texts.into_iter().map(|before| match &suffix {
-            None => Prompt::Text(before),
-            Some(after) => Prompt::Infill {
-                before,
-                after: after.clone(),
-            },
-        });
-        prompts.collect()
-    };
-    let prompts = match prompt {
-        ApiPrompt::Text(text) => texts(vec![text]),
-        ApiPrompt::Texts(many) => texts(many),
+    let prompts: Vec<_> = match prompt {
+        ApiPrompt::Text(text) => vec![Prompt::Text(text)],
+        ApiPrompt::Texts(many) => {
+            check_prompts(many.len())?;
+            many.into_iter().map(Prompt::Text).collect()
+        }
         ApiPrompt::Tokens(_) | ApiPrompt::TokenLists(_) if suffix.is_some() => {
             return Err(ApiError::invalid(
                 "suffix",
@@ -97,15 +91,20 @@ fn prompts(
             ));
         }
         ApiPrompt::Tokens(tokens) => vec![Prompt::Tokens(tokens)],
-        ApiPrompt::TokenLists(lists) => lists.into_iter().map(Prompt::Tokens).collect(),
+        ApiPrompt::TokenLists(lists) => {
+            check_prompts(lists.len())?;
+            lists.into_iter().map(Prompt::Tokens).collect()
+        }
     };
     let is_empty = |prompt: &Prompt| matches!(prompt, Prompt::Tokens(ids) if ids.is_empty());
     if prompts.iter().any(is_empty) {
         return Err(ApiError::invalid("prompt", "`prompt` holds an empty list"));
     }
     let mut prompts = prompts.into_iter();
-    let first = prompts
-        .next()
-        .ok_or_else(|| ApiError::invalid("prompt", "`prompt` is an empty list"))?;
+    let first = match (prompts.next(), suffix) {
+        (None, _) => return Err(ApiError::invalid("prompt", "`prompt` is an empty list")),
+        (Some(Prompt::Text(before)), Some(after)) => Prompt::Infill { before, after },
+        (Some(prompt), _) => prompt,
+    };
     Ok((first, prompts.collect()))
 }

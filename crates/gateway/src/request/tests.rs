@@ -37,7 +37,7 @@ fn with<T: DeserializeOwned>(mut body: Value, fields: Value) -> T {
 fn one(asked: Result<FanOut, fathom_proto::Error>) -> GenerateRequest {
     let mut requests = asked.unwrap().requests;
     assert_eq!(requests.len(), 1);
-    requests.remove(0)
+    requests.next().unwrap()
 }
 
 /// The first turn of a chat.

@@ -20,7 +20,7 @@ fn one(fields: Value) -> GenerateRequest {
         .fan_out
         .requests;
     assert_eq!(requests.len(), 1);
-    requests.remove(0)
+    requests.next().unwrap()
 }
 
 fn turns(fields: Value) -> Vec<ChatMessage> {

@@ -167,6 +167,12 @@ async fn what_asks_for_too_much_is_refused_at_once() {
             "prompt",
         ),
         (
+            "/v1/completions",
+            json!({"model": "m", "prompt": vec![""; 10_000], "suffix": "x".repeat(400_000)})
+                .to_string(),
+            "prompt",
+        ),
+        (
             "/v1/embeddings",
             json!({"model": "m", "input": vec!["a"; 10_000]}).to_string(),
             "input",
