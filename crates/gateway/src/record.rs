@@ -251,7 +251,10 @@ impl Drop for Ending {
             begun,
             ..
         } = &*self.record.0;
-        let details = std::mem::take(&mut *self.record.details());
+        let mut details = std::mem::take(&mut *self.record.details());
+        if std::thread::panicking() {
+            details.error.get_or_insert(ErrorCode::Internal);
+        }
         let outcome = match details.error {
             Some(code) => code.row().name,
             None if self.complete => "ok",

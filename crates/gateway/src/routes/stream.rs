@@ -33,6 +33,7 @@ use ::metrics::{counter, gauge};
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use fathom_kit::server::Peer;
 use fathom_proto::ErrorCode;
 use fathom_proto::identity::Scope;
 use http::request::Parts;
@@ -122,7 +123,11 @@ fn check(parts: &mut Parts, config: &WebSocket) -> Result<Handshake, Refused> {
              sub-protocol or in an `auth` message, never in the URL",
         ));
     }
-    if !Origin::may_send(&parts.headers, &config.allowed_origins) {
+    let secure = parts
+        .extensions
+        .get()
+        .is_some_and(|peer: &Peer| peer.secure);
+    if !Origin::may_send(&parts.headers, secure, &config.allowed_origins) {
         return Err(Refused::Origin);
     }
     Handshake::read(parts)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 /// The least that hyper reads of a connection at a time, and so the least limit of a header.
 const MIN_HEADER_BYTES: u32 = 8 * 1024;
@@ -102,6 +103,13 @@ impl Limits {
             if count == 0 {
                 return Err(format!("`{table}.{key}` is 0; it must be at least 1"));
             }
+        }
+        if self.max_connections > Semaphore::MAX_PERMITS {
+            return Err(format!(
+                "`{table}.max_connections` is {}; it must be at most {}",
+                self.max_connections,
+                Semaphore::MAX_PERMITS
+            ));
         }
         if self.max_header_bytes < MIN_HEADER_BYTES {
             return Err(format!(

@@ -101,7 +101,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Socket<IO> {
         let fresh = &buffer.filled()[before..];
         if !fresh.is_empty() {
             self.activity.heard();
-            if !self.frames.take(fresh) {
+            let pieces = self.activity.pieces();
+            if !self.frames.take(fresh, pieces) {
                 self.activity.flooded();
             }
         }
