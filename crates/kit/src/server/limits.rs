@@ -31,8 +31,8 @@ pub struct Limits {
     /// a second on the whole. Shorter breaks clients with a bad network.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Option<Duration>,
-    /// How long a reader may take nothing of what waits for it. Longer holds its slot in an
-    /// engine for so long.
+    /// How long a reader may take nothing of what waits for it, and after which it must take 128
+    /// bytes a second on the whole. Longer holds its slot in an engine for so long.
     #[serde(with = "humantime_serde")]
     pub write_timeout: Option<Duration>,
     /// Requests in flight on one HTTP/2 connection.
