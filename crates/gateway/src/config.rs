@@ -25,7 +25,7 @@ const MAX_KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub struct Config {
     /// Public address.
     pub listen: ListenAddress,
-    /// Address for gRPC, for clients inside: without TLS, so keep it private.
+    /// Address for gRPC, for clients inside, with the same TLS as the public one.
     pub grpc_listen: ListenAddress,
     /// Whether that port tells anybody its methods and messages; absent: in `fathom up`, and
     /// nowhere else.
