@@ -22,7 +22,7 @@ use super::activity::{Activity, FAREWELL, InFlight, Overdue};
 use super::connections::Place;
 use super::metrics::ENDED;
 use super::request_body::RequestBody;
-use super::socket::Socket;
+use super::socket::{Reset, Socket};
 use super::streams::{Answer, Streams};
 use super::{Edge, Limits, Peer, Stream};
 use crate::shutdown::Shutdown;
@@ -71,7 +71,7 @@ impl Server {
 
     async fn shake_hands<IO>(self: Arc<Self>, stream: IO, place: Place)
     where
-        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        IO: AsyncRead + AsyncWrite + Reset + Send + Unpin + 'static,
     {
         let Some(tls) = &self.edge.tls else {
             return self.serve(stream, false, place).await;
@@ -89,7 +89,7 @@ impl Server {
 
     async fn serve<IO>(self: Arc<Self>, stream: IO, secure: bool, place: Place)
     where
-        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        IO: AsyncRead + AsyncWrite + Reset + Send + Unpin + 'static,
     {
         let limits = &self.edge.limits;
         let activity = Activity::new();

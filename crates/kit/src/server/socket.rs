@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use metrics::{counter, gauge};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep, sleep};
+use tokio_rustls::server::TlsStream;
 
 use super::activity::Activity;
 use super::connections::Place;
@@ -35,7 +37,30 @@ pub struct Socket<IO> {
     _place: Place,
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
+/// Bytes that can be thrown away.
+pub trait Reset {
+    /// Closing sends nothing any more: what waits in the kernel would otherwise be sent on to a
+    /// reader that takes it as slowly as it likes.
+    fn reset(&self);
+}
+
+impl Reset for TcpStream {
+    fn reset(&self) {
+        let _ = self.set_zero_linger();
+    }
+}
+
+impl Reset for UnixStream {
+    fn reset(&self) {}
+}
+
+impl<IO: Reset> Reset for TlsStream<IO> {
+    fn reset(&self) {
+        self.get_ref().0.reset();
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Reset + Unpin> Socket<IO> {
     pub fn new(
         io: IO,
         activity: Arc<Activity>,
@@ -71,6 +96,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Socket<IO> {
         }
         ready!(self.reader.poll_late(context, limit));
         counter!(ENDED, "reason" => "write").increment(1);
+        self.io.reset();
         let message = "the peer takes nothing";
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, message)))
     }
@@ -128,7 +154,7 @@ impl Reader {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Socket<IO> {
+impl<IO: AsyncRead + AsyncWrite + Reset + Unpin> AsyncRead for Socket<IO> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -148,7 +174,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Socket<IO> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<IO> {
+impl<IO: AsyncRead + AsyncWrite + Reset + Unpin> AsyncWrite for Socket<IO> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -201,6 +227,10 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    impl Reset for DuplexStream {
+        fn reset(&self) {}
+    }
 
     /// A socket that is written to without end, and its peer.
     async fn pair() -> (Socket<DuplexStream>, DuplexStream) {
