@@ -142,16 +142,11 @@ impl Record {
         }))
     }
 
-    /// The record of one request on a socket, with an id of its own.
-    pub fn on_socket(&self) -> Ending {
-        let Inner {
-            peer, client_id, ..
-        } = &*self.0;
-        let route = "WS /v1/stream".to_owned();
-        let record = Self::begin(route, peer.clone(), client_id.clone());
-        Ending {
-            record,
-            complete: false,
+    /// Who is at the other end of the socket that this request opens.
+    pub fn client(&self) -> Client {
+        Client {
+            peer: self.0.peer.clone(),
+            client_id: self.0.client_id.clone(),
         }
     }
 
@@ -230,6 +225,24 @@ impl Record {
             .details
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The other end of a socket, whose requests come later.
+#[derive(Clone)]
+pub struct Client {
+    peer: Option<String>,
+    client_id: Option<String>,
+}
+
+impl Client {
+    /// Begins the record of a request on the socket, with an id of its own.
+    pub fn asks(&self) -> Ending {
+        let route = "WS /v1/stream".to_owned();
+        Ending {
+            record: Record::begin(route, self.peer.clone(), self.client_id.clone()),
+            complete: false,
+        }
     }
 }
 
