@@ -45,7 +45,7 @@ pub fn check_completion(dialect: Dialect, request: &mut CompletionRequest) -> Re
 }
 
 /// An answer cannot go on from a text that is taken for a whole turn.
-fn refuse_prefix(messages: &[Message]) -> Result<(), ApiError> {
+pub(super) fn refuse_prefix(messages: &[Message]) -> Result<(), ApiError> {
     match messages.iter().position(|it| it.prefix == Some(true)) {
         Some(index) => Err(ApiError::invalid(
             format!("messages[{index}].prefix"),

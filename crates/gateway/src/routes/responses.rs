@@ -21,9 +21,12 @@ use crate::record::Record;
 use crate::{Gateway, event_stream, request};
 
 /// What a chat calls otherwise.
-const NAMES: [(&str, &str); 3] = [
+const NAMES: [(&str, &str); 6] = [
+    ("max_completion_tokens", "max_output_tokens"),
     ("max_tokens", "max_output_tokens"),
     ("response_format", "text.format"),
+    ("reasoning_effort", "reasoning.effort"),
+    ("verbosity", "text.verbosity"),
     (".function.", "."),
 ];
 

@@ -28,6 +28,32 @@ pub(super) fn harmless(extra: Option<&Json>) -> Result<Map<String, Value>, Error
     }
 }
 
+/// The same for a turn of a conversation, by its number.
+pub(super) fn harmless_in_turn(index: usize, extra: Option<&Json>) -> Result<(), Error> {
+    let Some(Json(text)) = extra else {
+        return Ok(());
+    };
+    let fields: Map<String, Value> =
+        serde_json::from_str(text).map_err(|error| Error::Unsupported {
+            param: format!("messages[{index}]"),
+            problem: format!("it is no JSON object: {error}"),
+        })?;
+    let says_nothing =
+        |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+    // Hints on caches of others.
+    let is_hint = |name: &str| matches!(name, "cache_control" | "prompt_cache_breakpoint");
+    match fields
+        .iter()
+        .find(|(name, value)| !says_nothing(value) && !is_hint(name))
+    {
+        Some((name, _)) => Err(Error::Unsupported {
+            param: format!("messages[{index}].{name}"),
+            problem: "leave it out".to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
 /// Whether the answer is what was asked for although nothing comes of the field here. What is not
 /// known is not: it may be anything.
 fn is_harmless(name: &str, value: &Value) -> bool {
@@ -69,6 +95,16 @@ mod tests {
         assert!(matches!(error, Error::Unsupported { param, .. } if param == "functions"));
         assert!(check("[]").is_err());
         assert!(check(r#"{"repetition_penalty": 1.1}"#).is_err());
+    }
+
+    #[test]
+    fn what_a_turn_says_in_a_field_that_nobody_reads_is_refused() {
+        let check = |text: &str| harmless_in_turn(3, Some(&Json(text.to_owned())));
+        assert!(check(r#"{"refusal": null, "annotations": [], "cache_control": {}}"#).is_ok());
+        let error = check(r#"{"refusal": "no"}"#).unwrap_err();
+        assert!(
+            matches!(error, Error::Unsupported { param, .. } if param == "messages[3].refusal")
+        );
     }
 
     /// Each row of the table in docs/wire.md whose field reaches the engines.

@@ -83,6 +83,11 @@ impl Engine for Sim {
         context: RequestContext,
     ) -> Result<TokenStream, Error> {
         check(&request)?;
+        if let Prompt::Chat(turns) = &request.prompt {
+            for (index, turn) in turns.iter().enumerate() {
+                extra::harmless_in_turn(index, turn.extra.as_ref())?;
+            }
+        }
         let fault = self.faults.next(extra::harmless(request.extra.as_ref())?)?;
         if is(&fault, SimFaultKind::Full) {
             return Err(self.full());

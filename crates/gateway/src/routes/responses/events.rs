@@ -249,6 +249,8 @@ impl Events for ResponseEvents {
     ) -> Result<(), Error> {
         match delta.piece {
             Piece::Reasoning(text) => self.thought(&text, out),
+            // The marks of a call have probabilities, and are no text.
+            Piece::Text(text) if text.is_empty() && matches!(self.open, Some(Open::Call(_))) => {}
             Piece::Text(text) => self.text(&text, delta.logprobs, out),
             Piece::ToolCall(piece) => self.call(piece, out)?,
         }

@@ -12,7 +12,7 @@ use fathom_proto::inference::{
 
 use crate::Error;
 use crate::engine::local::thoughts::Thoughts;
-use crate::engine::param;
+use crate::engine::{extra, param};
 
 /// What a request asks the engine for.
 pub(super) struct Prepared {
@@ -168,6 +168,7 @@ fn message((index, message): (usize, Message)) -> Result<ChatMessage, Error> {
             problem: "it reads text only; leave other parts out".to_owned(),
         });
     }
+    extra::harmless_in_turn(index, message.extra.as_ref())?;
     let calls = message.tool_calls.into_iter().map(|call| ToolCall {
         id: call.id,
         name: call.name,
