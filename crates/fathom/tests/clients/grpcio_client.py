@@ -226,7 +226,7 @@ def leaves():
             leave(running, own)
         assert len(whole(request(SLOW, max_tokens=1)).text.split()) == 1
 
-    late = begin(request(SLOW, stream=True), timeout=0.5)
+    late = begin(request(SLOW, stream=True), timeout=2)
     until_the_first_word(late)
     status = failure(lambda: list(late))
     assert status.code() == StatusCode.DEADLINE_EXCEEDED, status
