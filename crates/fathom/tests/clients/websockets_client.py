@@ -60,11 +60,12 @@ async def ask(socket, request):
 
 
 async def first_word(socket, lane):
-    while not text([await receive_of(socket, lane)]):
+    while not text([await chunk(socket, lane)]):
         pass
 
 
-async def receive_of(socket, lane):
+async def chunk(socket, lane):
+    """The next message, which is a piece of this lane."""
     message = await receive(socket)
     assert (message["type"], message["stream_id"]) == ("chunk", lane), message
     return message
@@ -201,13 +202,13 @@ async def resumes(socket):
 
 
 async def broken(request, count):
-    """A lane on a connection that breaks after so many chunks: its beginning, where it may be taken
-    up, and the chunks."""
+    """A lane on a connection that breaks after so many chunks: its first message, the name under
+    which it may be taken up, and the chunks."""
     async with connect() as socket:
         await create(socket, "kept", request, resume=True)
         begun = await receive(socket)
         assert (begun["type"], begun["resume"], "seq" in begun) == ("created", True, False), begun
-        first = [await receive_of(socket, "kept") for _ in range(count)]
+        first = [await chunk(socket, "kept") for _ in range(count)]
         socket.transport.abort()
     return begun, {"id": begun["id"]}, first
 
@@ -296,15 +297,11 @@ async def one_generation():
     ):
         async with connect() as socket:
             await send(socket, "request", **request)
-            messages, last = [], None
-            while last is None:
-                message = await receive(socket)
-                if message["type"] == "response":
-                    messages.append(message["content"])
-                else:
-                    last = message
-            assert last["type"] == ("done" if code == 1000 else "error"), last
-            said = "".join(messages)
+            messages = [await receive(socket)]
+            while messages[-1]["type"] == "response":
+                messages.append(await receive(socket))
+            said = "".join(message["content"] for message in messages[:-1])
+            assert messages[-1]["type"] == ("done" if code == 1000 else "error"), messages[-1]
             if words is None:
                 assert json.loads(said)["name"] in ("Paris", "Ulm"), said
             else:
