@@ -223,11 +223,11 @@ async def cancels(socket):
         raise AssertionError(await asyncio.wait_for(receive(socket), 0.5))
     except TimeoutError:
         pass
-    for lane, seq in (("waits", 0), ("runs", 2)):
+    for lane, seq, tokens in (("waits", 0, None), ("runs", 2, 1)):
         await send(socket, "cancel", stream_id=lane)
         last = await receive(socket)
         assert (last["type"], last["stream_id"], last["seq"]) == ("cancelled", lane, seq), last
-    assert last["usage"]["completion_tokens"] == 1, last
+        assert last.get("usage", {}).get("completion_tokens") == tokens, last
     await is_free(socket)
 
 
