@@ -142,5 +142,8 @@ pub enum ServerMessage<'a> {
         status: u16,
         /// What is wrong.
         error: ErrorObject<'a>,
+        /// When a retry may succeed, where it may.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
     },
 }

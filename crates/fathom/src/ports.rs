@@ -120,7 +120,7 @@ impl GrpcPort {
         let (routes, health) = fathom_gateway::grpc::routes(gateway, reflection)?;
         let shutdown = &process.shutdown;
         shutdown.spawn(health.follow(process.readiness.clone(), shutdown.clone()));
-        spawn(self.0, routes, edge.for_grpc(), shutdown);
+        spawn(self.0, routes, edge, shutdown);
         Ok(endpoint)
     }
 }

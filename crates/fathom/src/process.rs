@@ -32,7 +32,7 @@ pub struct Process {
 
 impl Process {
     /// A process that gives running requests `grace` to finish. From here on, SIGTERM and SIGINT
-    /// stop it, and a second one ends it at once.
+    /// stop it, and a second one ends it within a second, with a word to whoever has a stream.
     ///
     /// # Errors
     /// The system's, when signals cannot be caught.
@@ -128,17 +128,20 @@ impl Process {
             () = self.admin.draining() => return,
         }
         tokio::select! {
-            _ = terminate.recv() => exit_at_once(),
-            _ = interrupt.recv() => exit_at_once(),
-            () = self.admin.draining() => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = self.admin.draining() => return,
         }
+        tracing::warn!("told to stop again: running requests are cut off");
+        self.shutdown.expire().await;
+        exit();
     }
 }
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the second signal asks for no shutdown at all"
+    reason = "the second signal waits for nothing but the last words of streams"
 )]
-fn exit_at_once() {
+fn exit() {
     std::process::exit(1);
 }

@@ -32,7 +32,17 @@ use children::Children;
 /// Whatever keeps a service from starting.
 pub async fn run(config: Config, process: Process) -> anyhow::Result<()> {
     let demo_file = config.home.join("demo.env");
-    let up = Up::start(config, &process).await?;
+    let up = tokio::select! {
+        // Whoever waits when the process is told to stop may give up with an error.
+        biased;
+        () = process.told_to_stop() => {
+            process.shutdown.drain().await;
+            process.admin.drain().await;
+            tracing::info!("stopped");
+            return Ok(());
+        }
+        up = Up::start(config, &process) => up?,
+    };
     let demo = up.demo(&demo_file).await?;
     let welcome = async {
         process.readiness.ready().await;

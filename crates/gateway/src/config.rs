@@ -25,7 +25,7 @@ const MAX_KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub struct Config {
     /// Public address.
     pub listen: ListenAddress,
-    /// Address for gRPC, for clients inside: without TLS, so keep it private.
+    /// Address for gRPC, for clients inside, with the same TLS as the public one.
     pub grpc_listen: ListenAddress,
     /// Whether that port tells anybody its methods and messages; absent: in `fathom up`, and
     /// nowhere else.
@@ -242,6 +242,8 @@ pub struct Resume {
     pub buffer_bytes: usize,
     /// Streams kept at a time, complete ones too; a further one cannot be taken up again.
     pub max_streams: usize,
+    /// As many of them at most are of one tenant, so that none can take all.
+    pub max_streams_per_tenant: usize,
 }
 
 impl Default for Resume {
@@ -250,6 +252,7 @@ impl Default for Resume {
             grace: Duration::from_secs(30),
             buffer_bytes: 256 * 1024,
             max_streams: 1000,
+            max_streams_per_tenant: 100,
         }
     }
 }

@@ -64,17 +64,10 @@ impl IntoResponse for ApiError {
             let challenge = HeaderValue::from_static(challenge);
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
+        if let Some(millis) = retry_after_ms(&error) {
             // Less than a second would round to "at once".
-            let seconds = error
-                .retry_after
-                .map_or(1, |delay| delay.as_secs_f64().ceil().max(1.0) as u64);
+            let seconds = millis.div_ceil(1000).max(1);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-            let millis = error
-                .retry_after
-                .unwrap_or(Duration::from_secs(1))
-                .as_millis();
-            let millis = u64::try_from(millis).unwrap_or(u64::MAX);
             headers.insert(RETRY_AFTER_MS, HeaderValue::from(millis));
         }
         if !error.code.row().retryable && sdks_retry(status) {
@@ -83,6 +76,13 @@ impl IntoResponse for ApiError {
         response.extensions_mut().insert(ErrorNote(Arc::new(error)));
         response
     }
+}
+
+/// When it may be tried again, in milliseconds, where that may help.
+pub fn retry_after_ms(error: &Error) -> Option<u64> {
+    const UNLESS_SAID: Duration = Duration::from_secs(1);
+    let millis = error.retry_after.unwrap_or(UNLESS_SAID).as_millis();
+    matches!(error.code.row().http, 429 | 503).then(|| u64::try_from(millis).unwrap_or(u64::MAX))
 }
 
 /// Whether OpenAI's SDKs send a request again for this status alone.

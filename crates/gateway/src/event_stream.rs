@@ -14,6 +14,7 @@ use futures::{Stream, StreamExt};
 use http::{HeaderValue, header};
 use serde::Serialize;
 
+use crate::error;
 use crate::generation::{Generation, Output};
 
 /// Where events go, one after the other.
@@ -86,6 +87,14 @@ pub trait Events: Send + Unpin + 'static {
     }
 }
 
+/// When to come again, where REST would say so, as the standard has it: a field of the event that
+/// follows. The data is what SDKs check, and this they pass over.
+pub fn hint(error: &Error, out: &mut Vec<u8>) {
+    if let Some(millis) = error::retry_after_ms(error) {
+        out.extend_from_slice(format!("retry: {millis}\n").as_bytes());
+    }
+}
+
 /// What says nothing in the stream of an answer, for layers around its handler.
 #[derive(Clone, Copy)]
 pub struct Sign(pub &'static [u8]);
@@ -149,6 +158,7 @@ impl<E: Events> EventStream<E> {
         if let Err(error) = encoded {
             self.ended = true;
             generation.failed(&error);
+            hint(&error, out);
             self.events.error(&error, out);
         }
     }

@@ -5,13 +5,13 @@ use fathom_api::completions::CompletionRequest;
 use fathom_api::messages::MessagesRequest;
 use fathom_api::responses::ResponsesRequest;
 use fathom_api::stream::ClientMessage;
-use fathom_api::stream::lanes::{CANCEL, CREATE, Cancel, Create, Kind};
 use fathom_proto::ErrorCode;
 
 use crate::dialect::Dialect;
 use crate::error::ApiError;
 use crate::protobuf::{self, Completion, completion};
 use crate::request::FanOut;
+use crate::routes::{Asked, Command};
 use crate::{Config, json, request};
 
 /// Whose paths a request may come by: the one that knows least, and the one that checks most.
@@ -79,21 +79,21 @@ fn text(dialect: Dialect, mut request: CompletionRequest) -> Result<FanOut, ApiE
 /// # Errors
 /// Why it is refused.
 pub fn socket_message(text: &[u8]) -> Result<(), ErrorCode> {
-    match serde_json::from_slice(text) {
-        Ok(Kind { kind }) if kind == CREATE => {
-            let create: Create<'_> = json::parse(text).map_err(refused)?;
-            return chat_request(create.request.get().as_bytes());
+    let config = Config::default();
+    // What is no UTF-8 is no message.
+    let text = std::str::from_utf8(text).map_err(|_| ErrorCode::InvalidRequest)?;
+    if let Ok(command) = Command::read(text) {
+        if let Command::Create { request, .. } = command {
+            let asked = Asked::read(request).map_err(refused)?;
+            asked.check(&"0".into(), &config).map_err(refused)?;
         }
-        Ok(Kind { kind }) if kind == CANCEL => {
-            let _: Cancel<'_> = json::parse(text).map_err(refused)?;
-            return Ok(());
-        }
-        _ => {}
+        return Ok(());
     }
-    match json::parse(text).map_err(refused)? {
+    // The messages that come before: none of them is a command.
+    match json::parse(text.as_bytes()).map_err(refused)? {
         ClientMessage::Auth { .. } => {}
         ClientMessage::Request(request) => {
-            request::from_stream(*request, &Config::default()).map_err(refused)?;
+            request::from_stream(*request, &config).map_err(refused)?;
         }
     }
     Ok(())

@@ -53,7 +53,9 @@ pub fn routes(gateway: Gateway, reflection: bool) -> Result<(Router, Health), Er
         .into_axum_router()
         // A bug in one call ends that call alone.
         .layer(CatchPanicLayer::custom(|_| panicked()))
-        .layer(from_fn_with_state(gateway, guard));
+        .layer(from_fn_with_state(gateway, guard))
+        // Nor does one in the guard end more.
+        .layer(CatchPanicLayer::custom(|_| panicked()));
     Ok((router, health))
 }
 

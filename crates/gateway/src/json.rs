@@ -120,6 +120,14 @@ pub async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, 
 
 /// Reads an object; the error names the field.
 pub fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, ApiError> {
+    let value = part(text)?;
+    refuse_duplicates(text)?;
+    Ok(value)
+}
+
+/// Reads an object of which nobody else reads anything, or which is part of a text that was read
+/// whole: in either case no second look is needed to know that it means one thing.
+pub fn part<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, ApiError> {
     // serde would take a list for one, member by member.
     if text.trim_ascii_start().first() == Some(&b'[') {
         return Err(ApiError::new(
@@ -132,7 +140,9 @@ pub fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, ApiError> {
 
 /// Reads a list; the error names the field.
 pub fn parse_list<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<Vec<T>, ApiError> {
-    value(text)
+    let list = value(text)?;
+    refuse_duplicates(text)?;
+    Ok(list)
 }
 
 fn value<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, ApiError> {
@@ -156,10 +166,13 @@ fn value<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, ApiError> {
             "the body goes on after the end of its JSON",
         )
     })?;
-    // Whoever reads the other one of two values would see another request than the one checked here.
-    duplicates::refuse(text)
-        .map_err(|error| ApiError::new(ErrorCode::InvalidRequest, problem(&error)))?;
     Ok(value)
+}
+
+/// Whoever reads the other one of two values would see another request than the one checked here.
+fn refuse_duplicates(text: &[u8]) -> Result<(), ApiError> {
+    duplicates::refuse(text)
+        .map_err(|error| ApiError::new(ErrorCode::InvalidRequest, problem(&error)))
 }
 
 /// The beginning of a text that has the caller's own names in it.

@@ -58,6 +58,7 @@ impl KeepAlive {
             sign: events.keep_alive(),
             failure: Box::new(move |error| {
                 let mut out = Vec::new();
+                event_stream::hint(error, &mut out);
                 events.error(error, &mut out);
                 out
             }),

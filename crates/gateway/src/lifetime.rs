@@ -103,4 +103,6 @@ fn shutting_down() -> Error {
         ErrorCode::ShuttingDown,
         "this server is going down; send the request again",
     )
+    // Another one behind the same name takes it, as soon as nobody is sent here any more.
+    .retry_after(Duration::from_secs(1))
 }

@@ -15,11 +15,11 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Whether a request may come from where its `Origin` says: from no page, from a page of the
-    /// host that the request is sent to, or from one of `allowed`. `null` and what is no origin may
+    /// Whether a request, which came in TLS if it is `secure`, may come from where its `Origin` says:
+    /// from no page, from a page of the host that the request is sent to, or from one of `allowed`. `null` and what is no origin may
     /// not. Browsers send the header and pages cannot change it; other clients leave it out.
     #[must_use]
-    pub fn may_send(headers: &HeaderMap, allowed: &[Self]) -> bool {
+    pub fn may_send(headers: &HeaderMap, secure: bool, allowed: &[Self]) -> bool {
         let mut origins = headers.get_all(header::ORIGIN).iter();
         let Some(origin) = origins.next() else {
             return true;
@@ -28,11 +28,16 @@ impl Origin {
         let (Some(origin), None) = (origin, origins.next()) else {
             return false;
         };
-        allowed.contains(&origin) || origin.is_of_host(headers)
+        allowed.contains(&origin) || (origin.is_of_host(headers) && origin.fits(secure))
     }
 
-    /// Whether the request was sent to this origin. TLS ends before this server, so the scheme is
-    /// the origin's word.
+    /// Whether a request that came in TLS, if it is `secure`, can be to this origin. One that came
+    /// without may have come in TLS to a proxy that does not say so.
+    fn fits(&self, secure: bool) -> bool {
+        self.secure || !secure
+    }
+
+    /// Whether the request was sent to the host of this origin, whatever its scheme.
     fn is_of_host(&self, headers: &HeaderMap) -> bool {
         let host = headers.get(header::HOST).and_then(|it| it.to_str().ok());
         let scheme = if self.secure { "https" } else { "http" };
@@ -121,7 +126,19 @@ mod tests {
             headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
         let allowed: Vec<Origin> = allowed.iter().map(|it| it.parse().unwrap()).collect();
-        Origin::may_send(&headers, &allowed)
+        Origin::may_send(&headers, false, &allowed)
+    }
+
+    /// A page that anybody on the way may have changed is not one of a server with TLS.
+    #[test]
+    fn a_page_without_tls_may_not_send_to_a_server_with_it() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, "llm.example.com".parse().unwrap());
+        for (origin, allowed) in [("https", true), ("http", false)] {
+            let origin = format!("{origin}://llm.example.com");
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+            assert_eq!(Origin::may_send(&headers, true, &[]), allowed, "{origin}");
+        }
     }
 
     /// WS-7
@@ -177,6 +194,7 @@ mod tests {
         twice.append(header::ORIGIN, "https://good.com".parse().unwrap());
         assert!(!Origin::may_send(
             &twice,
+            false,
             &["https://good.com".parse().unwrap()]
         ));
     }

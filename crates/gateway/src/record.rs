@@ -142,16 +142,11 @@ impl Record {
         }))
     }
 
-    /// The record of one request on a socket, with an id of its own.
-    pub fn on_socket(&self) -> Ending {
-        let Inner {
-            peer, client_id, ..
-        } = &*self.0;
-        let route = "WS /v1/stream".to_owned();
-        let record = Self::begin(route, peer.clone(), client_id.clone());
-        Ending {
-            record,
-            complete: false,
+    /// Who is at the other end of the socket that this request opens.
+    pub fn client(&self) -> Client {
+        Client {
+            peer: self.0.peer.clone(),
+            client_id: self.0.client_id.clone(),
         }
     }
 
@@ -233,6 +228,24 @@ impl Record {
     }
 }
 
+/// The other end of a socket, whose requests come later.
+#[derive(Clone)]
+pub struct Client {
+    peer: Option<String>,
+    client_id: Option<String>,
+}
+
+impl Client {
+    /// Begins the record of a request on the socket, with an id of its own.
+    pub fn asks(&self) -> Ending {
+        let route = "WS /v1/stream".to_owned();
+        Ending {
+            record: Record::begin(route, self.peer.clone(), self.client_id.clone()),
+            complete: false,
+        }
+    }
+}
+
 /// Ends a record when it is dropped: at the end of the answer, or when the caller goes away.
 pub struct Ending {
     /// The record to end.
@@ -251,7 +264,10 @@ impl Drop for Ending {
             begun,
             ..
         } = &*self.record.0;
-        let details = std::mem::take(&mut *self.record.details());
+        let mut details = std::mem::take(&mut *self.record.details());
+        if std::thread::panicking() {
+            details.error.get_or_insert(ErrorCode::Internal);
+        }
         let outcome = match details.error {
             Some(code) => code.row().name,
             None if self.complete => "ok",

@@ -17,10 +17,12 @@ pub mod events;
 mod kept;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::metrics::{counter, gauge};
 use fathom_proto::id::{RequestId, TenantId};
+use fathom_proto::identity::Principal;
 use fathom_proto::{Error, ErrorCode};
 
 use self::kept::Kept;
@@ -36,7 +38,14 @@ pub struct Streams(Arc<Registry>);
 
 struct Registry {
     config: config::Resume,
-    kept: Mutex<HashMap<RequestId, Arc<Kept>>>,
+    places: Mutex<Places>,
+}
+
+#[derive(Default)]
+struct Places {
+    kept: HashMap<RequestId, Arc<Kept>>,
+    /// How many of them each tenant has that has any.
+    taken: HashMap<TenantId, usize>,
 }
 
 /// Who may take a stream up again, and where.
@@ -58,6 +67,11 @@ impl Owner {
             place: place.into(),
         }
     }
+
+    /// Whether it is this caller, wherever that is.
+    fn is(&self, principal: &Principal) -> bool {
+        self.tenant == principal.tenant && self.subject == principal.subject
+    }
 }
 
 impl Streams {
@@ -66,21 +80,26 @@ impl Streams {
     pub fn new(config: &config::Resume) -> Self {
         Self(Arc::new(Registry {
             config: config.clone(),
-            kept: Mutex::default(),
+            places: Mutex::default(),
         }))
     }
 
-    /// A place for the stream of this request, with its first reader; `None`: all are taken.
+    /// A place for the stream of this request, with its first reader; `None`: all are taken, or all
+    /// that one tenant may have.
     pub fn keep(&self, id: &RequestId, owner: Owner) -> Option<(Keeper, Reader)> {
-        let mut streams = self.0.lock();
-        if streams.len() >= self.0.config.max_streams {
-            drop(streams);
+        let config = &self.0.config;
+        let tenant = owner.tenant.clone();
+        let mut places = self.0.lock();
+        let taken = places.taken.get(&tenant).copied().unwrap_or_default();
+        if places.kept.len() >= config.max_streams || taken >= config.max_streams_per_tenant {
+            drop(places);
             count("refused");
             return None;
         }
-        let kept = Arc::new(Kept::new(owner, self.0.config.buffer_bytes));
-        streams.insert(id.clone(), kept.clone());
-        drop(streams);
+        let kept = Arc::new(Kept::new(owner, config.buffer_bytes));
+        places.kept.insert(id.clone(), kept.clone());
+        places.taken.insert(tenant, taken + 1);
+        drop(places);
         gauge!(metrics::RESUMABLE_STREAMS).increment(1);
         count("kept");
         let reader = kept.first_reader();
@@ -95,7 +114,7 @@ impl Streams {
     /// `NotFound`, also for a stream of somebody else; `Gone` if events after that one are not here
     /// any more; `InvalidRequest` if there is no event of that number yet.
     pub fn resume(&self, id: &str, owner: &Owner, after: Option<u64>) -> Result<Reader, Error> {
-        let kept = self.0.lock().get(&RequestId::from(id)).cloned();
+        let kept = self.0.lock().kept.get(&RequestId::from(id)).cloned();
         let reader = match kept.filter(|kept| kept.is_of(owner)) {
             Some(kept) => kept.read_after(after),
             None => Err(unknown()),
@@ -108,18 +127,40 @@ impl Streams {
         reader
     }
 
+    /// Ends the stream of the request `id` and forgets it. It may be of any route or lane of this
+    /// caller.
+    ///
+    /// # Errors
+    /// `NotFound`, also for a stream of somebody else.
+    pub fn cancel(&self, id: &str, session: &Session) -> Result<(), Error> {
+        let principal = session.principal();
+        let kept = self.0.lock().kept.get(&RequestId::from(id)).cloned();
+        let kept = kept.filter(|kept| kept.owner().is(principal));
+        kept.ok_or_else(unknown)?.cancel();
+        count("cancelled");
+        Ok(())
+    }
+
     fn remove(&self, id: &RequestId) {
-        let removed = self.0.lock().remove(id);
-        if removed.is_some() {
-            gauge!(metrics::RESUMABLE_STREAMS).decrement(1);
+        let mut places = self.0.lock();
+        let Some(removed) = places.kept.remove(id) else {
+            return;
+        };
+        if let Entry::Occupied(mut taken) = places.taken.entry(removed.owner().tenant.clone()) {
+            *taken.get_mut() -= 1;
+            if *taken.get() == 0 {
+                taken.remove();
+            }
         }
+        drop(places);
+        gauge!(metrics::RESUMABLE_STREAMS).decrement(1);
     }
 }
 
 impl Registry {
-    fn lock(&self) -> MutexGuard<'_, HashMap<RequestId, Arc<Kept>>> {
-        // Every write is one call, so a panic elsewhere leaves nothing half done.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        // What could panic between two writes of one change is the allocator alone.
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,12 +6,14 @@ mod chat;
 mod completions;
 mod embeddings;
 mod feedback;
+mod generate;
 mod messages;
 mod models;
 mod oauth;
 mod reference;
 mod responses;
 mod stream;
+mod streams;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -29,13 +31,15 @@ use crate::Gateway;
 use crate::error::{self, ApiError};
 use crate::json;
 use crate::openapi::Methods;
-use crate::openapi::methods::{get, post};
+use crate::openapi::methods::{delete, get, post};
 use crate::policy::Policy;
 use crate::{compression, record, resume};
 
 pub use admin::PREFIX as ADMIN_PREFIX;
 pub use admin::problem::Problem;
 pub use messages::error as anthropic;
+pub use stream::command::Command;
+pub use stream::lane::asked::Asked;
 
 /// Everything the public port answers.
 pub fn routes(gateway: Gateway) -> Router {
@@ -84,6 +88,12 @@ pub fn table() -> Vec<Route> {
             "/user/balance",
             inference,
             get("Tell what the caller may spend.", balance::retrieve),
+        ),
+        (
+            "/v1/streams/{id}",
+            by_key,
+            delete("End a stream that may be taken up again.", streams::cancel)
+                .fails(&[ErrorCode::NotFound]),
         ),
         (
             "/v1/stream",

@@ -61,21 +61,6 @@ pub struct Edge {
     pub trusted_proxies: TrustedProxies,
 }
 
-impl Edge {
-    /// The same for a port of gRPC, where a client may send its stream of messages as slowly as it
-    /// likes.
-    #[must_use]
-    pub fn for_grpc(&self) -> Self {
-        Self {
-            limits: Limits {
-                body_timeout: None,
-                ..self.limits
-            },
-            ..self.clone()
-        }
-    }
-}
-
 impl From<Limits> for Edge {
     /// Without TLS, for callers that come from nowhere else.
     fn from(limits: Limits) -> Self {

@@ -39,10 +39,17 @@ impl Shutdown {
         self.tasks.close();
         if timeout(self.grace, self.tasks.wait()).await.is_err() {
             tracing::warn!(tasks = self.tasks.len(), "the deadline for draining passed");
-            self.expired.cancel();
-            // Whoever does not react to the deadline is dropped with the runtime.
-            let _ = timeout(LAST_WORDS, self.tasks.wait()).await;
+            self.expire().await;
         }
+    }
+
+    /// Ends the grace period now. Returns when all tasks have ended, at the latest a second later.
+    pub async fn expire(&self) {
+        self.draining.cancel();
+        self.tasks.close();
+        self.expired.cancel();
+        // Whoever does not react to the deadline is dropped with the runtime.
+        let _ = timeout(LAST_WORDS, self.tasks.wait()).await;
     }
 
     /// Completes when draining begins.

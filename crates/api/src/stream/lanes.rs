@@ -25,6 +25,9 @@ pub struct Kind<'a> {
     /// What kind of message it is.
     #[serde(rename = "type", borrow)]
     pub kind: Cow<'a, str>,
+    /// What the client calls the lane, if it is about one; it may be anything.
+    #[serde(default, borrow)]
+    pub stream_id: Option<&'a RawValue>,
 }
 
 /// Begins a lane.

@@ -5,9 +5,10 @@ use std::time::Duration;
 use fathom_client::Error;
 use fathom_e2e::Cluster;
 use reqwest::StatusCode;
+use secrecy::ExposeSecret;
 
 use crate::in_both_wirings;
-use crate::requests::chat;
+use crate::requests::{chat, chat_json};
 
 in_both_wirings! {
     /// Part of DRAIN-1
@@ -55,6 +56,27 @@ in_both_wirings! {
         };
         let ((), error) = tokio::join!(cluster.drain(), read);
         assert!(matches!(&error, Error::Failed { code, .. } if code == "server_shutdown"), "{error:?}");
+    }
+
+    /// DRAIN-2: on the wire, where SDKs do not look.
+    async fn a_stream_that_outlives_the_deadline_is_told_when_to_come_again(wiring: Wiring) {
+        let cluster = Cluster::builder(wiring)
+            .sim(|sim| sim.inter_token = Duration::from_secs(60))
+            .grace(Duration::from_millis(200))
+            .start()
+            .await
+            .unwrap();
+        let mut body = chat_json("hi");
+        body["stream"] = true.into();
+        let url = format!("{}/v1/chat/completions", cluster.base_url);
+        let request = reqwest::Client::new().post(url).json(&body);
+        let request = request.bearer_auth(cluster.demo.api_key.expose_secret());
+        let answer = request.send().await.unwrap();
+        let ((), text) = tokio::join!(cluster.drain(), answer.text());
+        let text = text.unwrap();
+        let last = text.trim_end().rsplit("\n\n").next().unwrap();
+        assert!(last.starts_with("retry: 1000\ndata: {\"error\""), "{last}");
+        assert!(last.contains("server_shutdown"), "{last}");
     }
 
     async fn a_draining_edge_says_that_it_wants_no_traffic(wiring: Wiring) {

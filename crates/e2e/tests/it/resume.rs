@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use fathom_e2e::{Cluster, eventually};
+use futures::{SinkExt, StreamExt};
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::in_both_wirings;
 use crate::requests::chat_json;
@@ -92,6 +96,80 @@ impl<'a> Client<'a> {
     }
 }
 
+/// A client that knows what it has received of a lane.
+struct Lane<'a> {
+    cluster: &'a Cluster,
+    id: Option<String>,
+    messages: Vec<Value>,
+}
+
+impl<'a> Lane<'a> {
+    fn new(cluster: &'a Cluster) -> Self {
+        Self {
+            cluster,
+            id: None,
+            messages: Vec::new(),
+        }
+    }
+
+    /// Reads so many messages on a socket of their own, and breaks it; whether it was all.
+    async fn read(&mut self, count: usize) -> bool {
+        let url = format!(
+            "{}/v1/stream",
+            self.cluster.base_url.replacen("http", "ws", 1)
+        );
+        let mut handshake = url.into_client_request().unwrap();
+        let bearer = format!("Bearer {}", self.cluster.demo.api_key.expose_secret());
+        let headers = handshake.headers_mut();
+        headers.insert("authorization", bearer.parse().unwrap());
+        let (mut socket, _) = connect_async(handshake).await.unwrap();
+        let ask = match &self.id {
+            None => json!({
+                "type": "response.create", "stream_id": "a", "request": chat_json("hi"),
+                "resume": true,
+            }),
+            Some(id) => {
+                let mut from = json!({"id": id});
+                if let Some(last) = self.messages.last() {
+                    from["seq"] = last["seq"].clone();
+                }
+                json!({"type": "response.resume", "stream_id": "a", "resume_from": from})
+            }
+        };
+        socket.send(Message::text(ask.to_string())).await.unwrap();
+        let mut left = count;
+        while left > 0 || self.id.is_none() {
+            let Message::Text(text) = socket.next().await.unwrap().unwrap() else {
+                continue;
+            };
+            let message: Value = serde_json::from_str(&text).unwrap();
+            match message["type"].as_str().unwrap() {
+                "created" => {
+                    assert_eq!(message["resume"], true);
+                    self.id = Some(message["id"].as_str().unwrap().to_owned());
+                    continue;
+                }
+                "chunk" => self.messages.push(message),
+                "done" => {
+                    self.messages.push(message);
+                    return true;
+                }
+                _ => panic!("{message}"),
+            }
+            left = left.saturating_sub(1);
+        }
+        false
+    }
+
+    fn text(&self) -> String {
+        let deltas = self
+            .messages
+            .iter()
+            .map(|it| &it["data"]["choices"][0]["delta"]["content"]);
+        deltas.filter_map(Value::as_str).collect()
+    }
+}
+
 /// How many tokens of [`COUNTED`] were counted.
 async fn tokens(cluster: &Cluster) -> u64 {
     let metrics = reqwest::get(format!("{}/metrics", cluster.admin_url)).await;
@@ -152,6 +230,58 @@ in_both_wirings! {
         let counted = tokens(&cluster).await - before;
         assert_eq!(counted, completion_tokens);
         assert_eq!(cluster.load().running, 0);
+    }
+
+    /// The same for a lane, whose socket breaks after any message, any number of times.
+    async fn a_lane_is_whole_however_often_its_socket_breaks(wiring: Wiring) {
+        let cluster = Cluster::builder(wiring)
+            .sim(|sim| sim.inter_token = Duration::from_millis(1))
+            .start()
+            .await
+            .unwrap();
+        let seed = fastrand::u64(..);
+        eprintln!("seed {seed}");
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut whole = None;
+        for attempt in 0..8 {
+            let mut lane = Lane::new(&cluster);
+            // The first one is not broken.
+            while !lane.read(if attempt == 0 { usize::MAX } else { random.usize(0..20) }).await {}
+            let text = lane.text();
+            assert_eq!(whole.get_or_insert_with(|| text.clone()), &text);
+            for (seq, message) in lane.messages.iter().enumerate() {
+                assert_eq!(message["seq"], seq);
+            }
+            let done = lane.messages.last().unwrap();
+            assert_eq!(done["usage"]["total_tokens"], 36);
+        }
+        eventually("nothing runs", Duration::from_secs(5), || cluster.load().running == 0).await;
+    }
+
+    /// LIFE-1: a stream that is kept ends when its client says so.
+    async fn a_kept_stream_frees_its_slot_when_it_is_cancelled(wiring: Wiring) {
+        let cluster = Cluster::builder(wiring)
+            .sim(|sim| sim.inter_token = Duration::from_secs(60))
+            .start()
+            .await
+            .unwrap();
+        let client = Client::new(&cluster, "deepseek-chat");
+        for left in [true, false] {
+            let mut answer = Some(client.ask().await);
+            assert_eq!(cluster.load().running, 1);
+            let id = answer.as_ref().unwrap().headers()["x-request-id"].to_str().unwrap();
+            let url = format!("{}/v1/streams/{id}", cluster.base_url);
+            if left {
+                answer = None;
+            }
+            let key = cluster.demo.api_key.expose_secret();
+            let cancelled = client.http.delete(url).bearer_auth(key).send().await.unwrap();
+            assert_eq!(cancelled.status(), 204);
+            eventually("the slot is free", Duration::from_millis(250), || cluster.load().running == 0).await;
+            if let Some(answer) = answer {
+                assert!(answer.bytes().await.is_err(), "an end without `[DONE]` is a cut");
+            }
+        }
     }
 
     /// LIFE-1, after the grace.

@@ -176,6 +176,11 @@ def empty_data(connection: Connection, number: int) -> list[Frame]:
 
 
 def window_update(_: Connection, number: int) -> list[Frame]:
+    """Room for one more byte, which nobody has sent."""
+    return [WindowUpdateFrame(0, window_increment=1)]
+
+
+def window_overflow(_: Connection, number: int) -> list[Frame]:
     """Windows that grow past what there is (RFC 9113, section 6.9.1)."""
     return [WindowUpdateFrame(0, window_increment=2**31 - 1)]
 
@@ -205,6 +210,7 @@ WAYS = {
         header_bomb,
         empty_data,
         window_update,
+        window_overflow,
         half_closed,
         too_large_frame,
     )

@@ -140,15 +140,38 @@ async fn a_real_model_is_stopped_when_the_grace_period_is_over() {
     assert!(!is_alive(engine));
 }
 
+/// DRAIN-1: nor does it end without a word.
 #[tokio::test]
-async fn a_second_signal_ends_the_server_at_once() {
+async fn a_second_signal_ends_the_server_within_a_second() {
     let engine = sim(r#"inter_token="50ms", tokens=10000"#);
     let mut server = Server::ready(&home(), &["--set", &engine]).await;
-    let _stream = begin(&server.client(), long_chat()).await;
+    let mut stream = begin(&server.client(), long_chat()).await;
     stop_listening(&server).await;
     server.terminate();
     let told = Instant::now();
-    let status = server.ended(SOON).await;
-    assert!(!status.success(), "{status}");
-    println!("ended {:?} after the second signal", told.elapsed());
+    match rest(&mut stream).await {
+        Err(Error::Failed { code, .. }) => assert_eq!(code, "server_shutdown"),
+        other => panic!("no error in the stream: {other:?}"),
+    }
+    assert_eq!(server.ended(SOON).await.code(), Some(1));
+    let took = told.elapsed();
+    println!("ended {took:?} after the second signal");
+    assert!(took < Duration::from_secs(3), "{took:?}");
+}
+
+/// DRAIN-5: a server that still waits for its database ends as one that runs.
+#[tokio::test]
+async fn a_server_that_has_not_started_stops_when_it_is_told_to() {
+    let nowhere = "postgres://fathom@127.0.0.1:1/fathom";
+    let arguments = ["--set", &format!("auth.database={nowhere}")];
+    let mut server = Server::launch(&home(), &arguments);
+    eventually("it waits", SOON, async || {
+        server
+            .log()
+            .contains("waiting for the database")
+            .then_some(())
+    })
+    .await;
+    server.terminate();
+    assert_eq!(server.ended(SOON).await.code(), Some(0));
 }

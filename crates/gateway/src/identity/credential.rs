@@ -103,6 +103,16 @@ impl Credential {
         if now < ends { ends } else { self.over_at }
     }
 
+    /// Whether its lifetime is over at `now`.
+    pub fn is_over(&self, now: i64) -> bool {
+        now >= self.over_at
+    }
+
+    /// The last second of its lifetime.
+    pub fn last_second(&self) -> i64 {
+        self.over_at.saturating_sub(1)
+    }
+
     /// Whether it may be used without asking, at `now` in seconds since the epoch.
     pub fn holds(&self, keys: &Keys, revoked: &Revoked, now: i64) -> bool {
         !self.subject.is_stale() && self.is_in_force(keys, revoked, now)
@@ -110,7 +120,7 @@ impl Credential {
 
     /// Whether it is not over, and the key and the `jti` of a token are good.
     pub fn is_in_force(&self, keys: &Keys, revoked: &Revoked, now: i64) -> bool {
-        now < self.over_at
+        !self.is_over(now)
             && self
                 .token
                 .as_ref()

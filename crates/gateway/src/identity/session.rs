@@ -7,6 +7,7 @@ use fathom_proto as proto;
 use fathom_proto::id::ModelId;
 use fathom_proto::identity::{Principal, Scope};
 use secrecy::SecretString;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::credential::Credential;
@@ -70,37 +71,71 @@ impl Session {
     /// service that does not answer then is asked until the grace is over. The end of a
     /// credential's lifetime is no change: what was begun in time may be finished.
     pub async fn ended(self, scope: Scope, model: Option<ModelId>) -> proto::Error {
-        self.until(scope, model, false).await
-    }
-
-    /// Completes when the caller may not stay connected, with the reason: as [`Self::ended`], and
-    /// also when the credential's lifetime is over.
-    pub async fn over(self, scope: Scope) -> proto::Error {
-        self.until(scope, None, true).await
-    }
-
-    async fn until(mut self, scope: Scope, model: Option<ModelId>, expires: bool) -> proto::Error {
-        let mut unanswered_since = None;
+        let mut session = self;
         loop {
-            tokio::select! {
-                () = self.credential.subject.changed() => {}
-                () = self.expired(), if expires => return Error::Refused(Refusal::Expired).into(),
+            session.credential.subject.changed().await;
+            session = match session.renewed(Lifetime::MayBeOver).await {
+                Ok(session) => session,
+                Err(error) => return error,
+            };
+            if let Err(error) = session.check(scope, model.as_ref()) {
+                return error;
             }
-            let bearer = self.bearer.as_ref().clone();
-            match self.identities.authenticate(bearer).await {
-                Ok(session) => {
-                    self = session;
-                    unanswered_since = None;
-                    if let Err(error) = self.check(scope, model.as_ref()) {
-                        return error;
-                    }
+        }
+    }
+
+    /// Completes when the caller in `current` may not stay connected, with the reason: as
+    /// [`Self::ended`], and also when the credential's lifetime is over. Until then `current` is who
+    /// it is now, with the rights that it has gained and lost meanwhile.
+    pub async fn over(current: &watch::Sender<Self>, scope: Scope) -> proto::Error {
+        loop {
+            let session = current.borrow().clone();
+            tokio::select! {
+                () = session.credential.subject.changed() => {}
+                () = session.expired() => return Error::Refused(Refusal::Expired).into(),
+            }
+            let session = match session.renewed(Lifetime::Counts).await {
+                Ok(session) => session,
+                Err(error) => return error,
+            };
+            let may_stay = session.check(scope, None);
+            current.send_replace(session);
+            if let Err(error) = may_stay {
+                return error;
+            }
+        }
+    }
+
+    /// Who the caller is after something has changed for it. Auth is asked until it answers, or
+    /// is not trusted any more.
+    async fn renewed(&self, lifetime: Lifetime) -> Result<Self, proto::Error> {
+        let mut unanswered_since = None;
+        let inner = &self.identities.0;
+        loop {
+            let is_over = || lifetime == Lifetime::MayBeOver && self.credential.is_over(now());
+            let was_over = is_over();
+            let renewed = match was_over {
+                true => {
+                    let found = inner.look_again(&self.bearer, &self.credential).await;
+                    found.map(|credential| Self {
+                        credential,
+                        ..self.clone()
+                    })
                 }
-                Err(error @ Error::Refused(_)) => return error.into(),
+                false => {
+                    let bearer = self.bearer.as_ref().clone();
+                    self.identities.authenticate(bearer).await
+                }
+            };
+            match renewed {
+                Ok(session) => return Ok(session),
+                // It ended while it was asked for.
+                Err(Error::Refused(_)) if is_over() && !was_over => {}
+                Err(error @ Error::Refused(_)) => return Err(error.into()),
                 Err(error @ Error::Unavailable { .. }) => {
                     let since = *unanswered_since.get_or_insert_with(Instant::now);
-                    let inner = &self.identities.0;
                     if !inner.contact.is_trusted() || since.elapsed() >= inner.grace {
-                        return error.into();
+                        return Err(error.into());
                     }
                     sleep(RETRY).await;
                 }
@@ -115,4 +150,13 @@ impl Session {
             sleep(Duration::from_secs(left).min(CLOCK)).await;
         }
     }
+}
+
+/// What the end of a credential's lifetime means for what is begun with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lifetime {
+    /// It ends too.
+    Counts,
+    /// It may be finished.
+    MayBeOver,
 }

@@ -7,6 +7,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
@@ -14,11 +15,12 @@ use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
 use fathom_proto::id::RequestId;
+use fathom_proto::identity::Scope;
 use fathom_proto::{Error, ErrorCode};
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use http_body_util::{BodyExt, Limited};
+use tokio::time::{Sleep, sleep};
 
 use super::{Owner, Piece, Read, Reader};
 use crate::error::ApiError;
@@ -50,15 +52,9 @@ pub async fn layer(
     };
     let owner = Owner::new(&session, path.as_str());
     if let Some(last) = last_event_id(request.headers())? {
-        return take_up(
-            &gateway,
-            &session,
-            &record,
-            &owner,
-            &last,
-            request.into_body(),
-        )
-        .await;
+        // A client may send its request again with it, and may not read before it has done so.
+        json::body(request, &()).await?;
+        return take_up(&gateway, session, record, &owner, &last);
     }
     if !is_asked_for(request.headers())? {
         return Ok(next.run(request).await);
@@ -88,31 +84,30 @@ pub async fn layer(
             return;
         };
         let source = pieces(answer, sign, ending.record.id());
-        ending.complete = keeper.fill(source, &shutdown).await;
-        let complete = ending.complete;
+        let cancelled = keeper.cancelled();
+        let complete = tokio::select! {
+            biased;
+            () = cancelled.cancelled() => false,
+            complete = keeper.fill(source, &shutdown) => complete,
+        };
+        ending.complete = complete;
         drop(ending);
         if complete {
             keeper.linger(&shutdown).await;
         }
     });
-    *response.body_mut() = body(reader, futures::future::pending().boxed());
+    *response.body_mut() = Body::from_stream(Events::of(reader, None));
     Ok(response)
 }
 
 /// The rest of a stream.
-async fn take_up(
+fn take_up(
     gateway: &Gateway,
-    session: &Session,
-    record: &Record,
+    session: Session,
+    record: Record,
     owner: &Owner,
     last: &str,
-    repeated: Body,
 ) -> Result<Response, ApiError> {
-    // A client may send its request again with it, and may not read before it has done so.
-    let mut repeated = Limited::new(repeated, gateway.config.max_body_bytes);
-    while let Some(frame) = repeated.frame().await {
-        frame.map_err(|_| json::too_large())?;
-    }
     let (id, after) = parse(last)?;
     let of_header = |error: Error| match error.code {
         ErrorCode::InvalidRequest => Error {
@@ -121,16 +116,13 @@ async fn take_up(
         },
         _ => error,
     };
-    let reader = gateway
-        .streams
-        .resume(id, owner, after)
-        .map_err(of_header)?;
+    let reader = gateway.streams.resume(id, owner, after);
+    let reader = reader.map_err(of_header)?;
     record.set_resumed(id.into());
     // What was begun may be finished; by another credential, as long as that holds.
-    let over = session
-        .clone()
-        .ended(fathom_proto::identity::Scope::Inference, None);
-    let mut response = event_stream::head(body(reader, over.boxed()));
+    let over = session.ended(Scope::Inference, None).boxed();
+    let events = Events::of(reader, Some((over, record)));
+    let mut response = event_stream::head(Body::from_stream(events));
     let headers = response.headers_mut();
     headers.insert(RESUME, HeaderValue::from_static("true"));
     Ok(response)
@@ -226,17 +218,24 @@ fn bare(sign: &'static [u8]) -> &'static [u8] {
     }
 }
 
-/// The body that `reader` gives, until `over`.
-fn body(reader: Reader, over: BoxFuture<'static, Error>) -> Body {
-    Body::from_stream(Events {
-        reader: Some(reader),
-        over,
-    })
-}
+/// How long a caller that is shut out still gets what is there. If its credential is the one that
+/// began the stream, this is the event that says so.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// The events that a reader gets.
 struct Events {
     reader: Option<Reader>,
-    over: BoxFuture<'static, Error>,
+    rights: Rights,
+}
+
+/// How long the caller may read.
+enum Rights {
+    /// As long as there is something: what is read ends with the rights of the same credential.
+    OfStream,
+    /// Until this completes.
+    Until(BoxFuture<'static, Error>, Record),
+    /// For some moments.
+    Over(Pin<Box<Sleep>>),
 }
 
 /// The stream goes on elsewhere, so this connection breaks.
@@ -244,20 +243,47 @@ struct Events {
 #[error("the stream was taken up elsewhere, or may not be read any more")]
 struct Cut;
 
+impl Events {
+    /// What `reader` gets, with a credential of its own until that does not hold any more.
+    fn of(reader: Reader, until: Option<(BoxFuture<'static, Error>, Record)>) -> Self {
+        Self {
+            reader: Some(reader),
+            rights: until.map_or(Rights::OfStream, |(over, record)| {
+                Rights::Until(over, record)
+            }),
+        }
+    }
+
+    /// Completes when nothing may be read any more.
+    fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Rights::Until(over, record) = &mut self.rights {
+            let error = ready!(over.poll_unpin(context));
+            record.set_error(error.code);
+            error.log_cause(Some(record.id()));
+            self.rights = Rights::Over(Box::pin(sleep(LAST_WORDS)));
+        }
+        match &mut self.rights {
+            Rights::Over(moments) => moments.as_mut().poll(context),
+            _ => Poll::Pending,
+        }
+    }
+}
+
 impl Stream for Events {
     type Item = Result<Bytes, Cut>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
+        let over = this.poll_over(context).is_ready();
         let Some(reader) = &mut this.reader else {
             return Poll::Ready(None);
         };
-        let read = match this.over.poll_unpin(context) {
-            Poll::Ready(_) => Read::Cut,
-            Poll::Pending => ready!(reader.poll_read(context)),
+        let read = match over {
+            true => Read::Cut,
+            false => ready!(reader.poll_read(context)),
         };
         Poll::Ready(match read {
-            Read::Event(bytes) => Some(Ok(bytes)),
+            Read::Event(bytes) | Read::Last(bytes) => Some(Ok(bytes)),
             Read::Sign(sign) => Some(Ok(Bytes::from_static(sign))),
             Read::End => {
                 this.reader = None;

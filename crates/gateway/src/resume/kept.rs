@@ -65,6 +65,16 @@ impl Kept {
         }
     }
 
+    /// Whose it is, and where.
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// Ends it, whether it runs or is complete.
+    pub fn cancel(&self) {
+        self.cancelled.cancel();
+    }
+
     /// Whether it is this caller's.
     pub fn is_of(&self, owner: &Owner) -> bool {
         self.owner == *owner
@@ -125,7 +135,7 @@ impl Keeper {
         Self { streams, id, kept }
     }
 
-    /// Completes when the client wants no more of it.
+    /// Cancelled when the client wants no more of it.
     pub fn cancelled(&self) -> CancellationToken {
         self.kept.cancelled.clone()
     }
@@ -145,9 +155,13 @@ impl Keeper {
         }
     }
 
-    /// Keeps what is complete until nobody has read it for long enough.
+    /// Keeps what is complete until nobody has read it for long enough, or wants it.
     pub async fn linger(&self, shutdown: &Shutdown) {
-        self.unread(shutdown).await;
+        tokio::select! {
+            biased;
+            () = self.kept.cancelled.cancelled() => {}
+            () = self.unread(shutdown) => {}
+        }
     }
 
     async fn take_all<S>(&self, source: S) -> bool
@@ -157,6 +171,8 @@ impl Keeper {
         let mut source = std::pin::pin!(source);
         loop {
             tokio::select! {
+                // There mostly is room, and then nothing else is looked at.
+                biased;
                 () = poll_fn(|context| self.poll(context, |state| state.buffer.has_room())) => {}
                 // The source has a last word then, which is short.
                 () = self.kept.cancelled.cancelled() => {}
@@ -249,6 +265,8 @@ pub struct Reader {
 pub enum Read {
     /// An event.
     Event(Bytes),
+    /// An event after which nothing comes.
+    Last(Bytes),
     /// A sign of life.
     Sign(&'static [u8]),
     /// It was all.
@@ -272,9 +290,13 @@ impl Reader {
             if was_full && state.buffer.has_room() {
                 waker = state.of_keeper.take();
             }
+            let last = state.complete && state.buffer.is_at_end();
             drop(state);
             waker.into_iter().for_each(Waker::wake);
-            return Poll::Ready(Read::Event(event));
+            return Poll::Ready(match last {
+                true => Read::Last(event),
+                false => Read::Event(event),
+            });
         }
         if state.complete {
             return Poll::Ready(Read::End);
@@ -289,12 +311,6 @@ impl Reader {
         Poll::Pending
     }
 
-    /// Whether the last event was read.
-    pub fn is_at_end(&self) -> bool {
-        let state = self.kept.lock();
-        state.complete && state.buffer.is_at_end()
-    }
-
     /// Number of the event that comes next.
     pub fn position(&self) -> u64 {
         self.kept.lock().buffer.next()
@@ -302,7 +318,7 @@ impl Reader {
 
     /// Ends the stream; its source says so in a last event.
     pub fn cancel(&self) {
-        self.kept.cancelled.cancel();
+        self.kept.cancel();
     }
 }
 

@@ -37,7 +37,7 @@ fn id(number: u64) -> RequestId {
 /// The next event, as a number.
 async fn next(reader: &mut Reader) -> Option<u64> {
     match read(reader).await {
-        Read::Event(bytes) => Some(number(&bytes)),
+        Read::Event(bytes) | Read::Last(bytes) => Some(number(&bytes)),
         Read::End => None,
         other => panic!("{other:?}"),
     }
@@ -132,7 +132,6 @@ async fn a_complete_stream_is_kept_for_the_grace() {
     let (keeper, mut reader) = streams.keep(&id(1), owner("a")).unwrap();
     let mut task = run(keeper, numbered(2), &shutdown());
     while next(&mut reader).await.is_some() {}
-    assert!(reader.is_at_end());
     drop(reader);
     tokio::time::sleep(GRACE - Duration::from_secs(1)).await;
     let mut reader = streams.resume("request1", &owner("a"), Some(0)).unwrap();
@@ -261,4 +260,55 @@ async fn a_stream_that_is_cancelled_has_its_last_word_in_a_full_buffer() {
         last = Some(number);
     }
     assert_eq!(last, Some(999_999));
+}
+
+#[tokio::test]
+async fn one_tenant_cannot_take_all_places() {
+    let streams = Streams::new(&config::Resume {
+        max_streams: 4,
+        max_streams_per_tenant: 2,
+        ..config::Resume::default()
+    });
+    let of_other = |subject| Owner {
+        tenant: "other".into(),
+        ..owner(subject)
+    };
+    let first = streams.keep(&id(1), owner("a")).unwrap();
+    let _second = streams.keep(&id(2), owner("b")).unwrap();
+    assert!(streams.keep(&id(3), owner("a")).is_none());
+    let _others = [4, 5].map(|number| streams.keep(&id(number), of_other("a")).unwrap());
+    assert!(streams.keep(&id(6), of_other("a")).is_none());
+    drop(first);
+    assert!(streams.keep(&id(6), of_other("a")).is_none());
+    let _third = streams.keep(&id(3), owner("a")).unwrap();
+}
+
+/// The event that ends a stream is known for the last one as it is read, however the two sides take
+/// turns.
+#[tokio::test(start_paused = true)]
+async fn the_last_event_is_told_with_the_event() {
+    let streams = streams(1);
+    let (keeper, mut reader) = streams.keep(&id(1), owner("a")).unwrap();
+    let last = stream::iter([Ok(event(0, 8)), Ok(Piece::Last("1".into()))]);
+    let _task = run(keeper, last, &shutdown());
+    assert!(matches!(read(&mut reader).await, Read::Event(_)));
+    assert_eq!(read(&mut reader).await, Read::Last("1".into()));
+    let mut other = streams.resume("request1", &owner("a"), Some(0)).unwrap();
+    assert_eq!(read(&mut other).await, Read::Last("1".into()));
+    assert_eq!(read(&mut reader).await, Read::Cut);
+}
+
+/// What its caller ends is forgotten at once, whether it runs or is complete.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_ended_has_no_place_any_more() {
+    let streams = streams(1);
+    let (keeper, mut reader) = streams.keep(&id(1), owner("a")).unwrap();
+    let mut task = run(keeper, numbered(2), &shutdown());
+    while next(&mut reader).await.is_some() {}
+    let begun = Instant::now();
+    reader.cancel();
+    assert!(task.join_next().await.unwrap().unwrap());
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert!(streams.resume("request1", &owner("a"), None).is_err());
+    assert!(streams.keep(&id(2), owner("a")).is_some());
 }

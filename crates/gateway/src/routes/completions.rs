@@ -5,18 +5,18 @@ mod events;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, extract::State};
 use fathom_api::completions::{Choice, Completion, CompletionRequest};
+use fathom_proto::id::RequestId;
 
 pub(super) use self::events::CompletionEvents;
 use crate::answer::{self, choice_index, logprobs};
 use crate::dialect::Dialect;
 use crate::error::ApiError;
-use crate::event_stream::to_json;
 use crate::generation::{Generation, WholeChoice};
 use crate::identity::Session;
-use crate::keep_alive::KeepAlive;
-use crate::protobuf::{self, Asked, Format};
+use crate::protobuf::Asked;
 use crate::record::Record;
-use crate::{Gateway, event_stream, request};
+use crate::routes::generate::{Checked, Wanted};
+use crate::{Config, Gateway, request};
 
 /// Continues texts.
 pub async fn create(
@@ -24,39 +24,38 @@ pub async fn create(
     Extension(session): Extension<Session>,
     Extension(record): Extension<Record>,
     Extension(dialect): Extension<Dialect>,
-    Asked {
-        mut request,
-        answer,
-    }: Asked<CompletionRequest>,
+    Asked { request, answer }: Asked<CompletionRequest>,
 ) -> Result<Response, ApiError> {
+    let logprobs = request.logprobs.is_some();
+    let checked = checked(dialect, request, record.id(), &gateway.config)?;
+    let wanted = Wanted {
+        gateway,
+        session,
+        dialect,
+        format: answer,
+        id: format!("cmpl-{}", record.id()),
+        record,
+    };
+    let whole = move |generation| whole(generation, logprobs);
+    wanted.answer(checked, whole).await
+}
+
+/// What a completion with this id asks for, and the events that answer it if it streams.
+///
+/// # Errors
+/// Why it may not be asked.
+pub fn checked(
+    dialect: Dialect,
+    mut request: CompletionRequest,
+    id: &RequestId,
+    config: &Config,
+) -> Result<Checked<CompletionEvents>, ApiError> {
     request::check_completion(dialect, &mut request)?;
     let stream = request::stream_options(request.stream, request.stream_options)?;
-    let logprobs = request.logprobs.is_some();
-    let asked = request::from_completion(request, &gateway.config)?;
-    if answer == Format::Protobuf {
-        let generation = Generation::start(&gateway, &session, &record, asked).await?;
-        let id = format!("cmpl-{}", record.id());
-        return protobuf::respond(generation, id, stream.is_some()).await;
-    }
+    let asked = request::from_completion(request, config)?;
     let choices = asked.requests.len();
-    let events =
-        stream.map(|options| CompletionEvents::new(record.id(), choices, options, dialect));
-    let alive = match &events {
-        Some(events) => KeepAlive::events(&gateway.config, events.clone(), &record),
-        None => KeepAlive::whole(
-            &gateway.config,
-            move |error| to_json(&dialect.body(error)),
-            &record,
-        ),
-    };
-    let work = async move {
-        let generation = Generation::start(&gateway, &session, &record, asked).await?;
-        match events {
-            Some(events) => Ok(event_stream::response(generation, events)),
-            None => whole(generation, logprobs).await,
-        }
-    };
-    alive.answer(work).await
+    let events = stream.map(|options| CompletionEvents::new(id, choices, options, dialect));
+    Ok(Checked { asked, events })
 }
 
 async fn whole(generation: Generation, logprobs: bool) -> Result<Response, ApiError> {

@@ -16,6 +16,7 @@ mod headers;
 mod hostile;
 mod identities;
 mod keep_alives;
+mod logs;
 mod messages;
 mod models;
 mod oauth;

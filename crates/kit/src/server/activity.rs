@@ -3,14 +3,18 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, ready};
+use std::time::Duration;
 
 use futures::task::AtomicWaker;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::limits::Limits;
+
+/// How long a connection that is told to end may take to do so.
+pub const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What goes on on a connection.
 pub struct Activity {
@@ -20,6 +24,8 @@ pub struct Activity {
     unread: AtomicBool,
     /// The peer sends what only makes work.
     flooded: AtomicBool,
+    /// Pieces of answers that were handed over.
+    pieces: AtomicU64,
     quiet: Mutex<Quiet>,
     /// The connection's task, to be told of what happens in others.
     connection: AtomicWaker,
@@ -33,6 +39,8 @@ struct Quiet {
     /// Whether there was a request before.
     served: bool,
     http2: bool,
+    /// When draining began.
+    draining: Option<Instant>,
 }
 
 /// Why a connection is to end now.
@@ -44,6 +52,8 @@ pub enum Overdue {
     Idle,
     /// The peer sends what only makes work.
     Flood,
+    /// The server drains, and nothing is left to be done.
+    Drained,
 }
 
 impl Overdue {
@@ -53,6 +63,7 @@ impl Overdue {
             Self::Header => "header",
             Self::Idle => "idle",
             Self::Flood => "flood",
+            Self::Drained => "drained",
         }
     }
 }
@@ -64,11 +75,13 @@ impl Activity {
             in_flight: AtomicUsize::new(0),
             unread: AtomicBool::new(false),
             flooded: AtomicBool::new(false),
+            pieces: AtomicU64::new(0),
             quiet: Mutex::new(Quiet {
                 since: Instant::now(),
                 heard: None,
                 served: false,
                 http2: false,
+                draining: None,
             }),
             connection: AtomicWaker::new(),
         })
@@ -95,6 +108,22 @@ impl Activity {
     pub fn flooded(&self) {
         self.flooded.store(true, Ordering::Release);
         self.connection.wake();
+    }
+
+    /// A piece of an answer is handed over.
+    pub fn answered(&self) {
+        self.pieces.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many pieces of answers were handed over.
+    pub fn pieces(&self) -> u64 {
+        self.pieces.load(Ordering::Relaxed)
+    }
+
+    /// The server drains: without a request the connection ends soon, whatever its peer says to
+    /// that.
+    pub fn drain(&self) {
+        self.quiet().draining = Some(Instant::now());
     }
 
     /// A request's body is left unread.
@@ -135,6 +164,9 @@ impl Activity {
             return None;
         }
         let quiet = self.quiet();
+        if let Some(draining) = quiet.draining {
+            return Some((quiet.since.max(draining) + FAREWELL, Overdue::Drained));
+        }
         // The first request is on its way when the connection comes. On HTTP/2 not every byte
         // after it begins a header: there are pings.
         let header = if quiet.served {
@@ -159,8 +191,8 @@ pub struct InFlight(Arc<Activity>);
 
 impl InFlight {
     /// What goes on on its connection.
-    pub fn activity(&self) -> Arc<Activity> {
-        self.0.clone()
+    pub fn activity(&self) -> &Arc<Activity> {
+        &self.0
     }
 }
 
@@ -179,8 +211,6 @@ impl Drop for InFlight {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::time::advance;
 
     use super::*;
@@ -236,5 +266,22 @@ mod tests {
         advance(SECOND).await;
         activity.heard();
         assert_eq!(left(&activity), Some((74, Overdue::Idle)));
+    }
+
+    /// A peer of HTTP/2 that does not answer a farewell holds nothing up, and one whose request
+    /// was on its way then still gets its answer.
+    #[tokio::test(start_paused = true)]
+    async fn a_drained_connection_ends_when_its_last_request_has() {
+        let activity = Activity::new();
+        let request = activity.begin(true);
+        activity.drain();
+        assert_eq!(left(&activity), None);
+        advance(9 * SECOND).await;
+        drop(request);
+        assert_eq!(left(&activity), Some((1, Overdue::Drained)));
+        let late = activity.begin(true);
+        assert_eq!(left(&activity), None);
+        drop(late);
+        assert_eq!(left(&activity), Some((1, Overdue::Drained)));
     }
 }

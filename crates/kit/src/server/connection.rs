@@ -18,11 +18,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tower::ServiceExt;
 
-use super::activity::{Activity, InFlight, Overdue};
+use super::activity::{Activity, FAREWELL, InFlight, Overdue};
 use super::connections::Place;
 use super::metrics::ENDED;
 use super::request_body::RequestBody;
-use super::socket::Socket;
+use super::socket::{Reset, Socket};
 use super::streams::{Answer, Streams};
 use super::{Edge, Limits, Peer, Stream};
 use crate::shutdown::Shutdown;
@@ -31,8 +31,6 @@ use crate::shutdown::Shutdown;
 const BUFFER: u32 = 64 * 1024;
 /// Most of the bodies of requests that is taken in ahead of their readers, of a connection.
 const WINDOW: u32 = 1024 * 1024;
-/// How long a connection that is told to end may take to do so.
-const FAREWELL: Duration = Duration::from_secs(1);
 /// Streams that were reset before they were looked at (CVE-2023-44487), and resets that errors of
 /// the peer made necessary (RUSTSEC-2024-0003), until the connection ends.
 const MOST_PENDING_RESETS: usize = 20;
@@ -73,7 +71,7 @@ impl Server {
 
     async fn shake_hands<IO>(self: Arc<Self>, stream: IO, place: Place)
     where
-        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        IO: AsyncRead + AsyncWrite + Reset + Send + Unpin + 'static,
     {
         let Some(tls) = &self.edge.tls else {
             return self.serve(stream, false, place).await;
@@ -91,7 +89,7 @@ impl Server {
 
     async fn serve<IO>(self: Arc<Self>, stream: IO, secure: bool, place: Place)
     where
-        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        IO: AsyncRead + AsyncWrite + Reset + Send + Unpin + 'static,
     {
         let limits = &self.edge.limits;
         let activity = Activity::new();
@@ -120,6 +118,7 @@ impl Server {
             connection.as_mut().graceful_shutdown();
         }
         if matches!(end, End::Draining) {
+            activity.drain();
             end = tokio::select! {
                 biased;
                 ended = connection.as_mut() => End::Itself(ended),
@@ -129,7 +128,7 @@ impl Server {
         match end {
             // Peers that break off are everyday; the request's own log line says what they missed.
             End::Itself(Err(error)) => tracing::debug!(%error, "connection ended early"),
-            End::Itself(Ok(())) | End::Draining => {}
+            End::Itself(Ok(())) | End::Draining | End::Overdue(Overdue::Drained) => {}
             End::Overdue(why) => {
                 counter!(ENDED, "reason" => why.reason()).increment(1);
                 let _ = timeout(FAREWELL, connection).await;
@@ -150,10 +149,10 @@ impl Server {
             Body::empty()
         } else {
             let limit = self.edge.limits.body_timeout;
-            Body::new(RequestBody::new(body, limit, in_flight.activity()))
+            Body::new(RequestBody::new(body, limit, in_flight.activity().clone()))
         };
         let http2 = parts.version == Version::HTTP_2;
-        let activity = in_flight.activity();
+        let activity = in_flight.activity().clone();
         let routes = self.routes.clone();
         let answered = routes.oneshot(Request::from_parts(parts, body)).await;
         let mut response = answered.unwrap_or_else(|never| match never {});

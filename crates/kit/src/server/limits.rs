@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 /// The least that hyper reads of a connection at a time, and so the least limit of a header.
 const MIN_HEADER_BYTES: u32 = 8 * 1024;
@@ -30,8 +31,8 @@ pub struct Limits {
     /// a second on the whole. Shorter breaks clients with a bad network.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Option<Duration>,
-    /// How long a reader may take nothing of what waits for it. Longer holds its slot in an
-    /// engine for so long.
+    /// How long a reader may take nothing of what waits for it, and after which it must take 128
+    /// bytes a second on the whole. Longer holds its slot in an engine for so long.
     #[serde(with = "humantime_serde")]
     pub write_timeout: Option<Duration>,
     /// Requests in flight on one HTTP/2 connection.
@@ -102,6 +103,13 @@ impl Limits {
             if count == 0 {
                 return Err(format!("`{table}.{key}` is 0; it must be at least 1"));
             }
+        }
+        if self.max_connections > Semaphore::MAX_PERMITS {
+            return Err(format!(
+                "`{table}.max_connections` is {}; it must be at most {}",
+                self.max_connections,
+                Semaphore::MAX_PERMITS
+            ));
         }
         if self.max_header_bytes < MIN_HEADER_BYTES {
             return Err(format!(

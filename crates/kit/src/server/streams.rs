@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::rt::Executor;
 use metrics::counter;
 use tokio::time::{Sleep, sleep};
@@ -79,12 +79,18 @@ async fn while_read(stream: impl Future<Output = ()>, reader: Arc<Reader>, limit
     .await;
 }
 
+/// Most of an answer that is handed over at a time. What is handed over counts as read, and over
+/// HTTP/2 it is taken whole as soon as there is room for a byte.
+const PIECE: usize = 16 * 1024;
+
 /// An answer's body: its request is in flight until it ends.
 pub struct Answer {
     body: Body,
+    /// What is left of a frame that is larger than a [`PIECE`].
+    rest: Bytes,
     /// `None` on HTTP/1.1, where the socket sees the same.
     reader: Option<Arc<Reader>>,
-    _in_flight: InFlight,
+    in_flight: InFlight,
 }
 
 impl Answer {
@@ -92,9 +98,28 @@ impl Answer {
     pub fn new(body: Body, in_flight: InFlight) -> Self {
         Self {
             body,
+            rest: Bytes::new(),
             reader: READER.try_with(Arc::clone).ok(),
-            _in_flight: in_flight,
+            in_flight,
         }
+    }
+
+    fn poll_piece(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.rest.is_empty() {
+            let polled = ready!(Pin::new(&mut self.body).poll_frame(context));
+            let Some(Ok(frame)) = polled else {
+                return Poll::Ready(polled);
+            };
+            match frame.into_data() {
+                Ok(data) => self.rest = data,
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            }
+        }
+        let piece = self.rest.split_to(PIECE.min(self.rest.len()));
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 }
 
@@ -106,7 +131,10 @@ impl http_body::Body for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
+        let polled = self.poll_piece(context);
+        if polled.is_ready() {
+            self.in_flight.activity().answered();
+        }
         if let Some(reader) = &self.reader {
             // What is handed over is asked for again once there is room for it.
             reader.full.store(polled.is_ready(), Ordering::Relaxed);
@@ -118,10 +146,17 @@ impl http_body::Body for Answer {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let rest = self.rest.len() as u64;
+        let body = self.body.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(body.lower() + rest);
+        if let Some(upper) = body.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint
     }
 }

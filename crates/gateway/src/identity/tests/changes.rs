@@ -147,3 +147,27 @@ async fn a_watch_that_breaks_goes_on_where_it_was() {
     assert!(identities.in_contact());
     assert_eq!(auth.state().watched, [Some(0), Some(1)]);
 }
+
+/// A caller that stays connected has the rights that it has now.
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_stays_gains_what_its_identity_gains() {
+    let auth = FakeAuth::new();
+    auth.key(KEY, "key", &[Scope::Inference]);
+    let identities = watching(&auth).await;
+    let session = identities.authenticate(KEY.into()).await.unwrap();
+    let (current, _) = tokio::sync::watch::channel(session);
+    let over = Session::over(&current, Scope::Inference);
+    tokio::pin!(over);
+    auth.key(KEY, "key", &[Scope::Inference, Scope::ModelsRead]);
+    tell(&auth, &identities, Change::Subject("key".into())).await;
+    assert!(timeout(Duration::from_secs(1), &mut over).await.is_err());
+    let now = current.borrow().principal().scopes;
+    assert_eq!(
+        now,
+        [Scope::Inference, Scope::ModelsRead].into_iter().collect()
+    );
+    auth.key(KEY, "key", &[Scope::ModelsRead]);
+    tell(&auth, &identities, Change::Subject("key".into())).await;
+    let error = timeout(Duration::from_secs(1), over).await.unwrap();
+    assert_eq!(error.code, ErrorCode::PermissionDenied);
+}

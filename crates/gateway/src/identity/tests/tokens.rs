@@ -1,7 +1,9 @@
 //! Access tokens, verified here.
 
-use fathom_proto::identity::Change;
+use fathom_proto::ErrorCode;
+use fathom_proto::identity::{Change, ModelAccess};
 use fathom_token::{Refusal as Jwt, times};
+use tokio::time::timeout;
 
 use super::super::fake::{claims, token};
 use super::*;
@@ -150,4 +152,73 @@ async fn without_a_key_set_tokens_are_asked_for() {
     auth.state().credentials.insert(text, known);
     assert!(outcome(&identities, bearer).await.is_ok());
     assert_eq!(auth.state().authenticated, 1);
+}
+
+/// What a stream that was begun with a token in time hears, which is over by now, when something
+/// changes; `None`: it goes on.
+async fn heard_after_the_end(change: impl FnOnce(&FakeAuth) -> Change) -> Option<ErrorCode> {
+    let auth = FakeAuth::new();
+    let identities = watching(&auth).await;
+    let over_at = now() + 2;
+    let mut short = claims("1");
+    (short.iat, short.exp) = (over_at - 3600, over_at - times::SKEW);
+    let bearer = token("a", &short);
+    let session = outcome(&identities, bearer.clone()).await.unwrap();
+    // The time of tokens is not that of this test, which stands still.
+    while now() < over_at {
+        yield_now().await;
+    }
+    assert_refused(outcome(&identities, bearer).await, Jwt::Times.into());
+    let ended = session.ended(Scope::Inference, Some("m".into()));
+    tokio::pin!(ended);
+    let change = change(&auth);
+    tell(&auth, &identities, change).await;
+    let heard = timeout(Duration::from_secs(5), &mut ended).await;
+    heard.ok().map(|error| error.code)
+}
+
+fn revoked(jti: &str) -> Change {
+    Change::Token {
+        id: jti.into(),
+        subject: "client".into(),
+        expires_at: now() + 3600,
+    }
+}
+
+/// What was begun in time may be finished, whatever else happens to its client.
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_over_is_not_held_against_its_stream() {
+    let subject = || Change::Subject("client".into());
+    for (why, change) in [
+        ("a sister is revoked", revoked("2")),
+        ("a limit is edited", subject()),
+        ("the tenant is edited", Change::Tenant("tenant".into())),
+        ("auth begins anew", Change::Everything),
+    ] {
+        assert_eq!(heard_after_the_end(|_| change).await, None, "{why}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_over_can_be_revoked_all_the_same() {
+    let subject = || Change::Subject("client".into());
+    let unauthenticated = Some(ErrorCode::Unauthenticated);
+    assert_eq!(heard_after_the_end(|_| revoked("1")).await, unauthenticated);
+    let without_client = heard_after_the_end(|auth| {
+        auth.state().clients.clear();
+        subject()
+    });
+    assert_eq!(without_client.await, unauthenticated);
+    let without_key = heard_after_the_end(|auth| {
+        auth.state().keys = vec!["b"];
+        Change::SigningKeys
+    });
+    assert_eq!(without_key.await, unauthenticated);
+    let without_models = heard_after_the_end(|auth| {
+        let mut narrowed = principal("client", &Scope::ALL);
+        narrowed.models = ModelAccess::Only(["other".into()].into());
+        auth.state().clients.insert("client".into(), narrowed);
+        subject()
+    });
+    assert_eq!(without_models.await, Some(ErrorCode::ModelNotFound));
 }

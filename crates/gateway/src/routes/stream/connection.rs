@@ -122,9 +122,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         context: &mut Context<'_>,
         outgoing: &mut impl Outgoing,
     ) -> Poll<Result<Option<Heard>, End>> {
+        if self.socket.get_mut().moved() {
+            self.keepalive.reads();
+        }
         while let Poll::Ready(due) = self.keepalive.poll_due(context) {
             match due {
-                // It waits behind what the client has not taken, and counts all the same.
                 Due::Ping(payload) => self.socket.start_send_unpin(Message::Ping(payload))?,
                 Due::Silent => return Poll::Ready(Err(End::Told(CloseCode::Error, "no pong"))),
             }

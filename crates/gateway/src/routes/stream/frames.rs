@@ -1,5 +1,6 @@
-//! Counts the frames of a client on their way in. The codec above gives whole messages, and would
-//! read frames that carry nothing, or next to nothing, for as long as they come.
+//! Counts the frames of a client on their way in, and sees whether it takes what is sent. The codec
+//! above gives whole messages, and would read frames that carry nothing, or next to nothing, for as
+//! long as they come.
 
 use std::io;
 use std::pin::Pin;
@@ -24,13 +25,28 @@ const MAX_HEADER: usize = 14;
 pub struct Counted<S> {
     io: S,
     frames: Frames,
+    /// Something that was to be sent has no room.
+    waits: bool,
+    /// Something that had none got it.
+    moved: bool,
 }
 
 impl<S> Counted<S> {
     /// Counts the frames of `io`, whose messages have `max_message_bytes` at most.
     pub fn new(io: S, max_message_bytes: usize) -> Self {
         let frames = Frames::new(max_message_bytes);
-        Self { io, frames }
+        Self {
+            io,
+            frames,
+            waits: false,
+            moved: false,
+        }
+    }
+
+    /// Whether something that had to wait was taken since this was last asked: then the client reads,
+    /// for nothing else makes room.
+    pub fn moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
     }
 
     /// The connection itself; what is read from it is not counted.
@@ -153,7 +169,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(context, bytes)
+        let written = Pin::new(&mut self.io).poll_write(context, bytes);
+        match written {
+            Poll::Pending => self.waits = true,
+            Poll::Ready(Ok(1..)) => self.moved |= std::mem::take(&mut self.waits),
+            Poll::Ready(_) => {}
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,4 +1,6 @@
-//! Whether a client is still there: it is asked now and then, and has to answer.
+//! Whether a client is still there: it is asked now and then, and has to answer. A ping waits behind
+//! everything that the client has not read, so one that reads slowly is there although it does not
+//! answer in time.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -24,7 +26,7 @@ pub struct Keepalive {
 pub enum Due {
     /// Send a ping with this payload.
     Ping(Bytes),
-    /// The client has answered none of the last pings.
+    /// The client has answered none of the last pings, and has read nothing meanwhile.
     Silent,
 }
 
@@ -51,6 +53,11 @@ impl Keepalive {
         Poll::Ready(Due::Ping(payload))
     }
 
+    /// The client has read something.
+    pub fn reads(&mut self) {
+        self.unanswered.clear();
+    }
+
     /// The client has sent a pong; one that answers nothing counts for nothing.
     pub fn pong(&mut self, payload: &Bytes) {
         if self.unanswered.contains(payload) {
@@ -67,6 +74,19 @@ mod tests {
 
     async fn due(keepalive: &mut Keepalive) -> Due {
         poll_fn(|context| keepalive.poll_due(context)).await
+    }
+
+    /// LIFE-5
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_stays_even_without_an_answer() {
+        let mut keepalive = Keepalive::new(Duration::from_secs(20));
+        for _ in 0..20 {
+            assert!(matches!(due(&mut keepalive).await, Due::Ping(_)));
+            keepalive.reads();
+        }
+        assert!(matches!(due(&mut keepalive).await, Due::Ping(_)));
+        assert!(matches!(due(&mut keepalive).await, Due::Ping(_)));
+        assert_eq!(due(&mut keepalive).await, Due::Silent);
     }
 
     /// WS-5

@@ -1,34 +1,29 @@
-//! One request on a multiplexed socket: what is asked, its answer, and its last message.
-//! [`kept`] has those that may go on on another socket.
+//! One request on a multiplexed socket: its answer, message by message, and its last message.
+//! [`asked`] has what is asked, [`kept`] those lanes that may go on on another socket.
 
+pub mod asked;
 mod kept;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
 
-use fathom_api::chat::ChatRequest;
-use fathom_api::completions::CompletionRequest;
 use fathom_api::stream::lanes::{LaneMessage, write_chunk};
 use fathom_api::usage::Usage;
 use fathom_proto::Error;
 use fathom_proto::id::RequestId;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use self::asked::Asked;
 use self::kept::Away;
-use super::encoder::{Answer, Encoder, Step};
-use super::message::{json_text, retry_after_ms, text};
-use crate::dialect::Dialect;
+use super::encoder::{Answer, Step};
+use super::message::{json_text, text};
+use crate::Gateway;
 use crate::error::{self, ApiError};
-use crate::generation::Generation;
 use crate::identity::Session;
-use crate::record::{Ending, Record};
-use crate::routes::chat::ChatEvents;
-use crate::routes::completions::CompletionEvents;
-use crate::{Gateway, json, request};
+use crate::record::Ending;
 
 /// What a client calls a lane: 1 to 256 of `A-Z`, `a-z`, `0-9`, `_`, `.` and `-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,8 +109,39 @@ impl Lane {
         &self.id
     }
 
-    /// Goes on until a worker has begun, whether or not the client reads.
-    pub fn poll_start(&mut self, context: &mut Context<'_>) {
+    /// Goes on until a worker has begun, whether or not the client reads; ready when there may be
+    /// something to say.
+    pub fn poll_start(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.survives(|lane| {
+            lane.go_on(context);
+            match lane.state {
+                State::Starting(_) if lane.created.is_none() => Poll::Pending,
+                _ => Poll::Ready(()),
+            }
+        })
+        .unwrap_or(Poll::Ready(()))
+    }
+
+    /// The next message.
+    pub fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Said> {
+        match self.survives(|lane| lane.poll_said(context)) {
+            Some(said) => said,
+            None => self.poll_said(context),
+        }
+    }
+
+    /// A bug in one lane ends that lane alone. Its text is in the log already, by the panic hook; it
+    /// may hold anything.
+    fn survives<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        // What is half done then is thrown away.
+        let done = catch_unwind(AssertUnwindSafe(|| work(self)));
+        if done.is_err() {
+            self.state = State::Over(Last::Failed(Error::internal("a bug ended the lane")));
+        }
+        done.ok()
+    }
+
+    fn go_on(&mut self, context: &mut Context<'_>) {
         if let State::Starting(starting) = &mut self.state
             && let Poll::Ready(started) = starting.as_mut().poll(context)
         {
@@ -126,18 +152,17 @@ impl Lane {
         }
     }
 
-    /// The next message.
-    pub fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Said> {
+    fn poll_said(&mut self, context: &mut Context<'_>) -> Poll<Said> {
         if let Some(created) = self.created.take() {
             return Poll::Ready(Said::Chunk(created));
         }
-        self.poll_start(context);
+        self.go_on(context);
         if let State::Away(away) = &mut self.state {
             return match away.poll_message(context) {
                 Poll::Ready(Ok(said)) => Poll::Ready(said),
                 Poll::Ready(Err(error)) => {
                     self.fail(error);
-                    self.poll_message(context)
+                    self.poll_said(context)
                 }
                 Poll::Pending => Poll::Pending,
             };
@@ -223,7 +248,7 @@ impl Lane {
                 seq: Some(seq),
                 id: Some(id),
                 error: error::body(error).error,
-                retry_after_ms: retry_after_ms(error),
+                retry_after_ms: error::retry_after_ms(error),
             },
         })
     }
@@ -235,78 +260,4 @@ pub enum Said {
     Chunk(Utf8Bytes),
     /// This is its end.
     Last(Utf8Bytes),
-}
-
-/// The body of an endpoint.
-enum Asked {
-    Chat(Box<ChatRequest>),
-    Completion(Box<CompletionRequest>),
-}
-
-/// What tells the one from the other.
-#[derive(Deserialize)]
-struct Endpoint {
-    prompt: Option<IgnoredAny>,
-    messages: Option<IgnoredAny>,
-}
-
-impl Asked {
-    fn read(request: &RawValue) -> Result<Self, ApiError> {
-        let body = request.get().as_bytes();
-        let endpoint: Endpoint = json::parse(body)?;
-        let (asked, stream) = match (endpoint.prompt, endpoint.messages) {
-            (Some(_), Some(_)) => {
-                let message = "send either `messages`, for a chat, or `prompt`, for a completion";
-                return Err(ApiError::invalid("prompt", message));
-            }
-            (Some(_), None) => {
-                let request: CompletionRequest = json::parse(body)?;
-                let stream = request.stream;
-                (Self::Completion(Box::new(request)), stream)
-            }
-            (None, _) => {
-                let request: ChatRequest = json::parse(body)?;
-                let stream = request.stream;
-                (Self::Chat(Box::new(request)), stream)
-            }
-        };
-        if stream == Some(false) {
-            let message = "a socket always streams; leave `stream` out";
-            return Err(ApiError::invalid("stream", message));
-        }
-        Ok(asked)
-    }
-
-    /// The same as the endpoint does, with `stream`.
-    async fn start(
-        self,
-        gateway: Gateway,
-        session: Session,
-        record: Record,
-    ) -> Result<Box<dyn Answer>, Error> {
-        match self {
-            Self::Chat(request) => {
-                let mut request = *request;
-                let dialect = Dialect::OpenAi;
-                request::check_chat(dialect, &mut request).map_err(|it| it.0)?;
-                let options = request.stream_options.unwrap_or_default();
-                let asked = request::from_chat(request, &gateway.config).map_err(|it| it.0)?;
-                let generation = Generation::start(&gateway, &session, &record, asked).await?;
-                let events = ChatEvents::new(record.id(), options, dialect);
-                Ok(Box::new(Encoder::new(generation, events)))
-            }
-            Self::Completion(request) => {
-                let mut request = *request;
-                let dialect = Dialect::OpenAi;
-                request::check_completion(dialect, &mut request).map_err(|it| it.0)?;
-                let options = request.stream_options.unwrap_or_default();
-                let asked =
-                    request::from_completion(request, &gateway.config).map_err(|it| it.0)?;
-                let generation = Generation::start(&gateway, &session, &record, asked).await?;
-                let choices = generation.choices();
-                let events = CompletionEvents::new(record.id(), choices, options, dialect);
-                Ok(Box::new(Encoder::new(generation, events)))
-            }
-        }
-    }
 }

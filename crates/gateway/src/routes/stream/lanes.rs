@@ -1,14 +1,16 @@
 //! The lanes of one socket. They take turns, a message each, whenever the client has taken what
 //! was said before; so no lane waits for another one, and none is read ahead of the client.
 
-use std::collections::VecDeque;
-use std::task::{Context, Poll};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use fathom_proto::{Error, ErrorCode};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::connection::Outgoing;
 use super::lane::{Lane, Said, StreamId};
+use super::turns::{Turn, Turns};
 
 /// Refusals that wait for the client to read them.
 const MAX_UNREAD: usize = 64;
@@ -18,33 +20,46 @@ const MAX_UNREAD: usize = 64;
 pub struct Lanes {
     /// What is about messages and not of lanes; it goes first.
     refusals: VecDeque<Utf8Bytes>,
-    lanes: Vec<Lane>,
-    /// Whose turn it is.
-    turn: usize,
+    /// By numbers that are given once.
+    seats: HashMap<u64, Seat>,
+    next_key: u64,
+    turns: Turns,
     /// No lane will be added.
     closing: bool,
+}
+
+struct Seat {
+    lane: Lane,
+    turn: Arc<Turn>,
+    /// The same, as the lane knows it.
+    waker: Waker,
 }
 
 impl Lanes {
     /// How many lanes there are.
     pub fn count(&self) -> usize {
-        self.lanes.len()
+        self.seats.len()
     }
 
     /// Whether a lane has this name.
     pub fn has(&self, id: &StreamId) -> bool {
-        self.lanes.iter().any(|lane| lane.id() == id)
+        self.seats.values().any(|seat| seat.lane.id() == id)
     }
 
     /// Adds a lane.
     pub fn add(&mut self, lane: Lane) {
-        self.lanes.push(lane);
+        let key = self.next_key;
+        self.next_key += 1;
+        let turn = self.turns.join(key);
+        let waker = turn.clone().into();
+        self.seats.insert(key, Seat { lane, turn, waker });
     }
 
     /// Cancels a lane. One that is not there may have ended while the client spoke.
     pub fn cancel(&mut self, id: &StreamId) {
-        if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.id() == id) {
-            lane.cancel();
+        if let Some(seat) = self.seats.values_mut().find(|seat| seat.lane.id() == id) {
+            seat.lane.cancel();
+            seat.waker.wake_by_ref();
         }
     }
 
@@ -65,8 +80,9 @@ impl Lanes {
     /// Ends all lanes with this error, and takes no more.
     pub fn fail(&mut self, code: ErrorCode, message: &str) {
         self.closing = true;
-        for lane in &mut self.lanes {
-            lane.fail(Error::new(code, message));
+        for seat in self.seats.values_mut() {
+            seat.lane.fail(Error::new(code, message));
+            seat.waker.wake_by_ref();
         }
     }
 }
@@ -76,38 +92,49 @@ impl Outgoing for Lanes {
         if let Some(refusal) = self.refusals.pop_front() {
             return Poll::Ready(Some(Message::Text(refusal)));
         }
-        for _ in 0..self.lanes.len() {
-            let turn = if self.turn < self.lanes.len() {
-                self.turn
-            } else {
-                0
-            };
-            self.turn = turn + 1;
-            let Some(lane) = self.lanes.get_mut(turn) else {
+        self.turns.listen(context);
+        // One that wants another turn at once gets it after this.
+        for _ in 0..self.turns.waiting() {
+            let Some(key) = self.turns.next() else {
                 break;
             };
-            match lane.poll_message(context) {
+            let Some(Seat { lane, turn, waker }) = self.seats.get_mut(&key) else {
+                continue;
+            };
+            turn.begin();
+            match lane.poll_message(&mut Context::from_waker(waker)) {
                 Poll::Ready(Said::Chunk(text)) => {
+                    turn.again();
                     return Poll::Ready(Some(Message::Text(text)));
                 }
                 Poll::Ready(Said::Last(text)) => {
-                    self.lanes.remove(turn).end();
-                    // The one after it has moved to its place.
-                    self.turn = turn;
+                    if let Some(seat) = self.seats.remove(&key) {
+                        seat.lane.end();
+                    }
                     return Poll::Ready(Some(Message::Text(text)));
                 }
                 Poll::Pending => {}
             }
         }
-        if self.closing && self.lanes.is_empty() {
+        if self.closing && self.seats.is_empty() {
             return Poll::Ready(None);
         }
         Poll::Pending
     }
 
     fn poll_work(&mut self, context: &mut Context<'_>) {
-        for lane in &mut self.lanes {
-            lane.poll_start(context);
+        self.turns.listen(context);
+        for _ in 0..self.turns.waiting() {
+            let Some(key) = self.turns.next() else {
+                break;
+            };
+            let Some(Seat { lane, turn, waker }) = self.seats.get_mut(&key) else {
+                continue;
+            };
+            turn.begin();
+            if lane.poll_start(&mut Context::from_waker(waker)).is_ready() {
+                turn.again();
+            }
         }
     }
 }

@@ -28,17 +28,8 @@ pub fn refusal(error: &Error, stream_id: Option<&str>) -> Utf8Bytes {
         seq: None,
         id: None,
         error: error::body(error).error,
-        retry_after_ms: retry_after_ms(error),
+        retry_after_ms: error::retry_after_ms(error),
     })
-}
-
-/// When it may be tried again; there for the statuses for which REST has the header.
-pub fn retry_after_ms(error: &Error) -> Option<u64> {
-    let hinted = error.retry_after.map(|it| it.as_millis());
-    match error.code.row().http {
-        429 | 503 => Some(hinted.map_or(1000, |it| u64::try_from(it).unwrap_or(u64::MAX))),
-        _ => None,
-    }
 }
 
 /// The close code after an error that ends the socket.

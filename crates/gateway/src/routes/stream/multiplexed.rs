@@ -1,37 +1,42 @@
 //! The form of a socket with many requests: each has a lane, and the socket lives until the client
 //! closes it, the caller's rights end, or the server goes down.
 
-use std::borrow::Cow;
-
-use fathom_api::stream::lanes::{CANCEL, CREATE, Cancel, Create, Kind, RESUME, Resume, ResumeFrom};
+use fathom_api::stream::lanes::ResumeFrom;
 use fathom_proto::identity::Scope;
 use fathom_proto::{Error, ErrorCode};
+use serde_json::value::RawValue;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::task::consume_budget;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use super::command::{Command, Refused};
 use super::connection::{CLOSE_TIMEOUT, Connection, End, Heard};
 use super::lane::{Lane, StreamId};
 use super::lanes::Lanes;
 use super::message::{close_code, refusal};
 use super::pace::Pace;
-use crate::error::ApiError;
+use crate::Gateway;
 use crate::identity::Session;
-use crate::record::{Ending, Record};
-use crate::{Gateway, json};
+use crate::record::{Client, Ending};
 
 /// Messages that cannot be taken: as many a second for ever.
 const REFUSED_PER_SECOND: u32 = 10;
 /// As many of them at once.
 const REFUSED_BURST: u32 = 50;
+/// Messages of any kind: as many a second for ever. Who uses a socket well needs a few.
+const HEARD_PER_SECOND: u32 = 100;
+/// As many of them at once.
+const HEARD_BURST: u32 = 1000;
 
 /// Serves a socket whose first request is `first`, until it is to be closed.
 pub async fn serve<S>(
     connection: &mut Connection<S>,
     gateway: &Gateway,
-    ending: Ending,
-    session: &Session,
+    client: &Client,
+    caller: &watch::Sender<Session>,
     first: &str,
 ) -> End
 where
@@ -39,11 +44,11 @@ where
 {
     let mut socket = Socket {
         gateway,
-        session,
+        client,
+        caller,
         lanes: Lanes::default(),
+        heard: Pace::new(HEARD_PER_SECOND, HEARD_BURST),
         refused: Pace::new(REFUSED_PER_SECOND, REFUSED_BURST),
-        record: ending.record.clone(),
-        ending: Some(ending),
     };
     match socket.run(connection, first).await {
         Err(end) => end,
@@ -53,12 +58,12 @@ where
 
 struct Socket<'a> {
     gateway: &'a Gateway,
-    session: &'a Session,
+    client: &'a Client,
+    /// Who calls, as it is now.
+    caller: &'a watch::Sender<Session>,
     lanes: Lanes,
+    heard: Pace,
     refused: Pace,
-    record: Record,
-    /// What was begun with the handshake; that of the first lane.
-    ending: Option<Ending>,
 }
 
 impl Socket<'_> {
@@ -69,7 +74,7 @@ impl Socket<'_> {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let gateway = self.gateway;
-        let mut over = std::pin::pin!(self.session.clone().over(Scope::Inference));
+        let mut over = std::pin::pin!(Session::over(self.caller, Scope::Inference));
         let mut draining = false;
         self.hear(first)?;
         loop {
@@ -89,71 +94,65 @@ impl Socket<'_> {
                 Some(Heard::Text(text)) => self.hear(&text)?,
                 Some(Heard::Binary(_)) => {
                     let message = "messages must be text with JSON in it";
-                    self.refuse(None, Error::new(ErrorCode::InvalidRequest, message))?;
+                    self.refuse(Error::new(ErrorCode::InvalidRequest, message).into())?;
                 }
                 None => return Err(End::Told(CloseCode::Away, "this server is going down")),
             }
+            // There may be thousands of messages in one read of the connection.
+            consume_budget().await;
         }
     }
 
     /// Does what a message says.
     fn hear(&mut self, text: &str) -> Result<(), End> {
-        match self.obey(text) {
+        if !self.heard.allows() {
+            return Err(End::Told(CloseCode::Policy, "too many messages"));
+        }
+        match Command::read(text).and_then(|command| self.obey(command)) {
             Ok(()) => Ok(()),
-            Err((stream_id, error)) => self.refuse(stream_id.as_deref(), error),
+            Err(refused) => self.refuse(refused),
         }
     }
 
-    fn obey<'t>(&mut self, text: &'t str) -> Result<(), (Option<Cow<'t, str>>, Error)> {
-        let unreadable = |ApiError(error)| (None, error);
-        let Kind { kind } = json::parse(text.as_bytes()).map_err(unreadable)?;
-        match &*kind {
-            CREATE => {
-                let create: Create<'t> = json::parse(text.as_bytes()).map_err(unreadable)?;
-                let created = self.create(&create);
-                created.map_err(|error| (Some(create.stream_id), error))
-            }
-            RESUME => {
-                let resume: Resume<'t> = json::parse(text.as_bytes()).map_err(unreadable)?;
-                let resumed = self.resume(&resume.stream_id, &resume.resume_from);
-                resumed.map_err(|error| (Some(resume.stream_id), error))
-            }
-            CANCEL => {
-                let cancel: Cancel<'t> = json::parse(text.as_bytes()).map_err(unreadable)?;
-                let id = StreamId::new(&cancel.stream_id);
-                let id = id.map_err(|error| (Some(cancel.stream_id), error))?;
+    fn obey(&mut self, command: Command<'_>) -> Result<(), Refused> {
+        let (id, done) = match command {
+            Command::Create {
+                id,
+                request,
+                resume,
+            } => (id.clone(), self.create(id, request, resume)),
+            Command::Resume { id, from } => (id.clone(), self.resume(id, &from)),
+            Command::Cancel(id) => {
                 self.lanes.cancel(&id);
-                Ok(())
+                return Ok(());
             }
-            _ => {
-                let message = "`type` must be `response.create`, `response.resume` or `cancel` on \
-                               this socket";
-                Err((None, Error::invalid("type", message)))
-            }
-        }
+        };
+        done.map_err(|error| Refused {
+            stream_id: Some(id),
+            error,
+        })
     }
 
-    fn create(&mut self, create: &Create<'_>) -> Result<(), Error> {
-        let (id, ending) = self.room(&create.stream_id)?;
-        let mut lane = Lane::begin(self.gateway, self.session, id, create.request, ending);
-        if create.resume {
-            lane = lane.kept(self.gateway, self.session);
+    fn create(&mut self, id: StreamId, request: &RawValue, resume: bool) -> Result<(), Error> {
+        let (session, ending) = self.room(&id)?;
+        let mut lane = Lane::begin(self.gateway, &session, id, request, ending);
+        if resume {
+            lane = lane.kept(self.gateway, &session);
         }
         self.lanes.add(lane);
         Ok(())
     }
 
-    fn resume(&mut self, stream_id: &str, from: &ResumeFrom<'_>) -> Result<(), Error> {
-        let (id, ending) = self.room(stream_id)?;
-        let lane = Lane::resumed(self.gateway, self.session, id, from, ending)?;
+    fn resume(&mut self, id: StreamId, from: &ResumeFrom<'_>) -> Result<(), Error> {
+        let (session, ending) = self.room(&id)?;
+        let lane = Lane::resumed(self.gateway, &session, id, from, ending)?;
         self.lanes.add(lane);
         Ok(())
     }
 
-    /// A place for one more lane, with the ending of its record.
-    fn room(&mut self, stream_id: &str) -> Result<(StreamId, Ending), Error> {
-        let id = StreamId::new(stream_id)?;
-        if self.lanes.has(&id) {
+    /// A place for one more lane: whose it is, and the ending of its record.
+    fn room(&mut self, id: &StreamId) -> Result<(Session, Ending), Error> {
+        if self.lanes.has(id) {
             let message = "a lane with this `stream_id` is running; wait for its last message";
             return Err(Error::invalid("stream_id", message));
         }
@@ -167,24 +166,24 @@ impl Socket<'_> {
         } else {
             None
         };
-        let ending = self.ending.take();
-        let ending = ending.unwrap_or_else(|| self.record.on_socket());
-        ending.record.set_caller(self.session.principal());
+        let session = self.caller.borrow().clone();
+        let ending = self.client.asks();
+        ending.record.set_caller(session.principal());
         if let Some(error) = refused {
             ending.record.set_error(error.code);
             return Err(error);
         }
-        Ok((id, ending))
+        Ok((session, ending))
     }
 
     /// Says what is wrong with a message, unless there were too many of them.
-    fn refuse(&mut self, stream_id: Option<&str>, error: Error) -> Result<(), End> {
+    fn refuse(&mut self, refused: Refused) -> Result<(), End> {
         if !self.refused.allows() {
             let reason = "too many messages that cannot be taken";
             return Err(End::Told(CloseCode::Policy, reason));
         }
-        // A name that is none is not repeated.
-        let stream_id = stream_id.filter(|it| StreamId::new(it).is_ok());
+        let Refused { stream_id, error } = refused;
+        let stream_id = stream_id.as_ref().map(StreamId::as_str);
         if !self.lanes.refuse(refusal(&error, stream_id)) {
             return Err(End::Told(CloseCode::Policy, "errors are not read"));
         }
@@ -196,7 +195,7 @@ impl Socket<'_> {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        error.log_cause(Some(self.record.id()));
+        error.log_cause(None);
         self.lanes.fail(error.code, &error.message);
         let told = async {
             while let Some(_ignored) = connection.exchange(&mut self.lanes).await? {}

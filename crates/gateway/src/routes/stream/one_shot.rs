@@ -8,6 +8,7 @@ use fathom_proto::inference::Piece;
 use fathom_proto::{Error, ErrorCode};
 use futures::StreamExt;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -16,16 +17,16 @@ use super::connection::{CLOSE_TIMEOUT, Connection, End, Heard, Once};
 use super::{message, multiplexed};
 use crate::error::{self, ApiError};
 use crate::generation::{Generation, Output};
-use crate::identity::Session;
-use crate::policy::{authenticate, strip_bearer};
-use crate::record::Ending;
+use crate::identity::{self, Session};
+use crate::policy::{Denied, authenticate, strip_bearer};
+use crate::record::{Client, Ending, Record};
 use crate::{Gateway, answer, json, request};
 
 /// Serves a socket until it is to be closed. `session` is the caller, if the handshake said who it is.
 pub async fn serve<S>(
     connection: &mut Connection<S>,
     gateway: &Gateway,
-    ending: Ending,
+    client: &Client,
     session: Option<Session>,
 ) -> End
 where
@@ -34,14 +35,17 @@ where
     let mut exchange = Exchange {
         connection,
         gateway,
-        ending,
+        client,
+        ending: None,
     };
     let outcome = match exchange.open(session).await {
-        Ok((session, Asked::Many(first))) => {
-            let Exchange { ending, .. } = exchange;
-            return multiplexed::serve(connection, gateway, ending, &session, &first).await;
+        Ok((caller, Asked::Many(first))) => {
+            return multiplexed::serve(connection, gateway, client, &caller, &first).await;
         }
-        Ok((session, Asked::One(request))) => exchange.generate(&session, *request).await,
+        Ok((caller, Asked::One(request))) => {
+            let session = caller.borrow().clone();
+            exchange.generate(&session, *request).await
+        }
         Err(broken) => Err(broken),
     };
     exchange.end(outcome).await
@@ -58,7 +62,9 @@ enum Asked {
 struct Exchange<'a, S> {
     connection: &'a mut Connection<S>,
     gateway: &'a Gateway,
-    ending: Ending,
+    client: &'a Client,
+    /// The end of the record of the request, from when it was heard.
+    ending: Option<Ending>,
 }
 
 /// How an exchange ends before its answer does.
@@ -87,20 +93,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
     async fn end(mut self, outcome: Result<(), Break>) -> End {
         match outcome {
             Ok(()) => {
-                self.ending.complete = true;
+                if let Some(ending) = &mut self.ending {
+                    ending.complete = true;
+                }
                 End::Told(CloseCode::Normal, "")
             }
             Err(Break::Ended(end)) => end,
-            Err(Break::Drained) => {
-                self.ending.record.set_error(ErrorCode::ShuttingDown);
-                End::Told(CloseCode::Away, "this server is going down")
-            }
+            Err(Break::Drained) => End::Told(CloseCode::Away, "this server is going down"),
             Err(Break::Failed(error)) => {
-                self.ending.record.set_error(error.code);
-                error.log_cause(Some(self.ending.record.id()));
+                let record = self.record();
+                record.set_error(error.code);
+                error.log_cause(Some(record.id()));
                 let message = ServerMessage::Error {
                     status: error.code.row().http,
                     error: error::body(&error).error,
+                    retry_after_ms: error::retry_after_ms(&error),
                 };
                 let mut message = Once::text(message::text(&message));
                 // Whatever it says meanwhile, it is told this.
@@ -115,24 +122,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         }
     }
 
+    /// The record of the request; of what fails before there is one, too, so that it leaves a line.
+    fn record(&mut self) -> Record {
+        let ending = self.ending.get_or_insert_with(|| self.client.asks());
+        ending.record.clone()
+    }
+
     /// Who calls, and the first request.
-    async fn open(&mut self, session: Option<Session>) -> Result<(Session, Asked), Break> {
+    async fn open(
+        &mut self,
+        session: Option<Session>,
+    ) -> Result<(watch::Sender<Session>, Asked), Break> {
         let deadline = Instant::now() + self.gateway.config.websocket.request_timeout;
         let session = match session {
             Some(session) => session,
             None => self.authenticate(deadline).await?,
         };
-        self.ending.record.set_caller(session.principal());
-        let text = tokio::select! {
-            text = self.receive(deadline) => text?,
-            error = session.clone().over(Scope::Inference) => return Err(Break::Failed(error)),
+        let (caller, _) = watch::channel(session);
+        let received = tokio::select! {
+            text = self.receive(deadline) => text,
+            error = Session::over(&caller, Scope::Inference) => Err(Break::Failed(error)),
         };
-        if matches!(serde_json::from_str(&text), Ok(Kind { kind }) if kind == CREATE || kind == RESUME)
+        let session = caller.borrow().clone();
+        let text = match received {
+            Ok(text) => text,
+            Err(broken) => {
+                if matches!(broken, Break::Failed(_)) {
+                    self.record().set_caller(session.principal());
+                }
+                return Err(broken);
+            }
+        };
+        if matches!(serde_json::from_str(&text), Ok(Kind { kind, .. }) if kind == CREATE || kind == RESUME)
         {
-            return Ok((session, Asked::Many(text)));
+            return Ok((caller, Asked::Many(text)));
         }
+        self.record().set_caller(session.principal());
         match json::parse(text.as_bytes())? {
-            ClientMessage::Request(request) => Ok((session, Asked::One(request))),
+            ClientMessage::Request(request) => Ok((caller, Asked::One(request))),
             ClientMessage::Auth { .. } => Err(invalid("`auth` was sent already; send `request`")),
         }
     }
@@ -144,14 +171,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
             return Err(ApiError::new(ErrorCode::Unauthenticated, message).into());
         };
         let identities = &self.gateway.identities;
-        let record = Some(&self.ending.record);
-        let session = authenticate(identities, strip_bearer(&token), Scope::Inference, record);
-        Ok(session.await.map_err(ApiError::from)?)
+        let session = authenticate(identities, strip_bearer(&token), Scope::Inference, None);
+        match session.await {
+            Ok(session) => Ok(session),
+            Err(denied) => {
+                // What comes after a credential that holds is the request.
+                if let Denied::Unknown(identity::Error::Refused(refusal)) = denied {
+                    self.record().set_refusal(refusal);
+                }
+                Err(ApiError::from(denied).into())
+            }
+        }
     }
 
     async fn generate(&mut self, session: &Session, request: StreamRequest) -> Result<(), Break> {
         let request = request::from_stream(request, &self.gateway.config)?;
-        let record = self.ending.record.clone();
+        let record = self.record();
         let gateway = self.gateway;
         let mut generation = tokio::select! {
             started = Generation::start(gateway, session, &record, request) => {
@@ -186,7 +221,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
                         .await;
                 }
                 Some(Err(error)) => return Err(Break::Failed(error)),
-                None => return Err(Break::Ended(End::Gone)),
+                None => {
+                    let error = Error::internal("the generation has no end");
+                    return Err(Break::Failed(error));
+                }
             }
         }
     }

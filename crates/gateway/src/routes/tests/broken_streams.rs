@@ -24,6 +24,39 @@ async fn a_stream_that_breaks_ends_with_an_error_and_without_done() {
     }
 }
 
+/// DRAIN-2: an error after which it may help to come again says when, as the standard has it, in
+/// every dialect; its data is as ever.
+#[tokio::test]
+async fn an_error_in_a_stream_says_when_to_come_again() {
+    for (path, field, value) in [
+        ("/v1/chat/completions", "max_tokens", json!(9)),
+        ("/v1/completions", "prompt", json!("hi")),
+        ("/v1/responses", "input", json!("hi")),
+        ("/v1/messages", "max_tokens", json!(9)),
+    ] {
+        for (code, hint) in [
+            (ErrorCode::ShuttingDown, true),
+            (ErrorCode::Overloaded, true),
+            (ErrorCode::Internal, false),
+        ] {
+            let mut body = match path {
+                "/v1/completions" | "/v1/responses" => json!({"model": "m"}),
+                _ => chat_body(),
+            };
+            body["stream"] = true.into();
+            body[field] = value.clone();
+            let events = vec![started(3), delta("Hel", 1), Err(code)];
+            let answer = send(routes(gateway_with(events)), post(path, body)).await;
+            let last = answer.body.trim_end().rsplit("\n\n").next().unwrap();
+            assert_eq!(last.starts_with("retry: 1000\n"), hint, "{path}: {last}");
+            let read = fathom_api::sse::Decoder::default().push(answer.body.as_bytes());
+            let read = read.unwrap();
+            let error: Value = serde_json::from_str(read.last().unwrap()).unwrap();
+            assert!(error.to_string().contains("\"error\""), "{error}");
+        }
+    }
+}
+
 /// Part of LIFE-6.
 #[tokio::test]
 async fn what_breaks_before_the_answer_begins_is_an_http_error() {

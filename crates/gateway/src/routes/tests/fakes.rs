@@ -95,6 +95,12 @@ pub fn hanging() -> Gateway {
     over(FakeAuth::new(), Hanging)
 }
 
+/// A gateway whose engine has a bug, that shows before or after it has begun with the models of
+/// these names; with others it answers.
+pub fn panicking() -> Gateway {
+    over(FakeAuth::new(), Panicking)
+}
+
 /// A gateway that follows what `auth` tells, and whose engine begins and never goes on.
 pub async fn watching(auth: &Arc<FakeAuth>) -> Gateway {
     let gateway = over(auth.clone(), Hanging);
@@ -256,6 +262,34 @@ fn unasked() -> Error {
 
 fn unknown() -> Error {
     Error::new(ErrorCode::ModelNotFound, "in the router's words")
+}
+
+struct Panicking;
+
+#[tonic::async_trait]
+impl Inference for Panicking {
+    async fn generate(
+        &self,
+        ask: GenerateRequest,
+        _: RequestContext,
+    ) -> Result<TokenStream, Error> {
+        use futures::StreamExt;
+        assert_ne!(ask.model.as_str(), "begins", "a bug with a secret in it");
+        let events = [started(1), delta("hi", 1), finished(1, 1)];
+        let events = events.map(|event| event.map_err(|code| Error::new(code, "panicking")));
+        let events = futures::stream::iter(events).inspect(move |event| {
+            let text = matches!(event, Ok(Event::Delta(_)));
+            assert!(
+                !text || ask.model.as_str() != "goes on",
+                "a bug with a secret in it"
+            );
+        });
+        Ok(Box::pin(events))
+    }
+
+    async fn embed(&self, _: EmbedRequest, _: RequestContext) -> Result<Embeddings, Error> {
+        Err(unasked())
+    }
 }
 
 struct Hanging;

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use async_compression::tokio::bufread::GzipDecoder;
 use axum::body::BodyDataStream;
 use futures::StreamExt;
+use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant};
@@ -67,6 +69,47 @@ async fn a_stream_that_waits_for_its_turn_has_a_comment_at_least_each_interval()
     assert!(rest.contains("\"content\":\"Hi\"") && rest.ends_with("data: [DONE]\n\n"));
 }
 
+/// LIFE-9: a sign of life is one only if it arrives, compressed or not.
+#[tokio::test(start_paused = true)]
+async fn a_whole_answer_that_is_compressed_has_its_signs_of_life_too() {
+    let (gateway, mut asked) = steered();
+    let begun = Instant::now();
+    let mut request = post("/v1/chat/completions", body_of(false));
+    let gzip = "gzip".parse().unwrap();
+    request.headers_mut().insert("accept-encoding", gzip);
+    let response = routes(gateway).oneshot(request).await.unwrap();
+    assert_eq!(begun.elapsed(), INTERVAL);
+    let is_compressed = response.headers().contains_key("content-encoding");
+    let call = asked.recv().await.unwrap();
+    let mut body = response.into_body().into_data_stream();
+    let mut bytes = Vec::new();
+    for times in 0..3 {
+        bytes.extend(body.next().await.expect("it goes on").unwrap());
+        assert!(
+            begun.elapsed() <= INTERVAL * (times + 1),
+            "{:?}",
+            begun.elapsed()
+        );
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    call.tell(started(1)).await;
+    call.tell(delta("Hi", 1)).await;
+    call.tell(finished(1, 1)).await;
+    while let Some(frame) = body.next().await {
+        bytes.extend(frame.unwrap());
+    }
+    let mut text = String::new();
+    if is_compressed {
+        let mut decoder = GzipDecoder::new(&bytes[..]);
+        decoder.read_to_string(&mut text).await.unwrap();
+    } else {
+        text = String::from_utf8(bytes).unwrap();
+    }
+    assert!(text.starts_with("\n\n"), "{text}");
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(answer["choices"][0]["message"]["content"], "Hi");
+}
+
 /// LIFE-9: the interval counts from the last event, however often one comes.
 #[tokio::test(start_paused = true)]
 async fn a_model_that_falls_silent_is_covered_by_comments_and_one_that_talks_is_not() {
@@ -128,7 +171,10 @@ async fn what_fails_after_a_sign_of_life_is_told_in_the_body() {
                 true => text.trim().rsplit("\n\n").next().unwrap(),
                 false => text.trim(),
             };
-            let error = error.strip_prefix("data: ").unwrap_or(error);
+            let error = match stream {
+                true => error.strip_prefix("retry: 1000\ndata: ").unwrap(),
+                false => error,
+            };
             let error: Value = serde_json::from_str(error).unwrap();
             assert_eq!(error["error"]["code"], code, "{path} {stream}");
             assert!(!text.contains("[DONE]"));

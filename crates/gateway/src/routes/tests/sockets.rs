@@ -1,9 +1,11 @@
 //! WebSockets whose caller is refused, or changes while they are open; on real sockets.
 
+mod endings;
 mod handshakes;
 mod lanes;
 mod memory;
 mod protocol;
+mod records;
 mod resume;
 
 use std::sync::Arc;
@@ -205,6 +207,23 @@ async fn a_socket_that_nobody_reads_ends_its_generation_at_the_deadline() {
     call.tell(fakes::started(1)).await;
     let flooded = timeout(Duration::from_secs(5), call.flood()).await;
     flooded.expect("the generation ends");
+}
+
+/// DRAIN-2
+#[tokio::test]
+async fn a_socket_whose_generation_outlives_the_deadline_is_told_when_to_come_again() {
+    let (gateway, mut asked) = fakes::steered();
+    let mut socket = connect_to(gateway.clone(), Some(ALL_SCOPES)).await;
+    let request = json!({"type": "request", "model": "m", "prompt": "hi"});
+    say(&mut socket, request).await;
+    let call = asked.recv().await.unwrap();
+    call.tell(fakes::started(1)).await;
+    let (said, ()) = tokio::join!(said(&mut socket), gateway.shutdown.drain());
+    let [error] = &said[..] else {
+        panic!("{said:?}");
+    };
+    assert_eq!(error["error"]["code"], "server_shutdown");
+    assert_eq!(error["retry_after_ms"], 1000);
 }
 
 #[tokio::test]

@@ -45,7 +45,8 @@ async fn ending(response: Response) -> String {
     let body = String::from_utf8(body.to_vec()).unwrap();
     assert!(!body.contains("[DONE]"));
     let last = body.trim_end().rsplit("\n\n").next().unwrap();
-    let error: Value = serde_json::from_str(last.strip_prefix("data: ").unwrap()).unwrap();
+    let (_, data) = last.split_once("data: ").unwrap();
+    let error: Value = serde_json::from_str(data).unwrap();
     error["error"]["code"].as_str().unwrap().to_owned()
 }
 

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
-use futures::Stream;
+use futures::{Stream, StreamExt, stream};
 
 use super::*;
 
@@ -151,6 +151,87 @@ async fn life_5_a_stream_that_is_not_read_is_dropped_alone() {
         generation.running() == 0
     })
     .await;
+}
+
+/// A whole answer is read for as long as it takes, whatever time an idle connection has.
+#[tokio::test]
+async fn life_5_a_large_answer_is_not_cut_by_the_idle_time() {
+    const BYTES: usize = 4 * 1024 * 1024;
+    let large = get(async || vec![b'x'; BYTES]);
+    let limits = Limits {
+        idle_timeout: Some(Duration::from_millis(100)),
+        ..limits()
+    };
+    let server = Server::start(Router::new().route("/large", large), limits);
+    let mut slow = small(&server).await;
+    slow.write_all(b"GET /large HTTP/1.1\r\nhost: test\r\n\r\n")
+        .await
+        .unwrap();
+    let mut read = 0;
+    let mut piece = vec![0; 256 * 1024];
+    // All of it takes longer than the idle time and the farewell after it.
+    while read < BYTES {
+        let count = slow.read(&mut piece).await.unwrap();
+        assert!(count > 0, "cut after {read} bytes");
+        read += count;
+        tokio::time::sleep(Duration::from_millis(15)).await;
+    }
+}
+
+/// LIFE-5: over HTTP/2 a whole answer is handed over in pieces, so that one whose reader stops is
+/// seen and let go, while others keep the connection busy.
+#[tokio::test]
+async fn life_5_a_whole_answer_that_is_not_read_is_dropped_alone() {
+    let running = Arc::new(AtomicUsize::new(0));
+    let count = running.clone();
+    let large = get(async move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        let guard = Running(count.clone());
+        let whole = Bytes::from(vec![b'x'; 4 * 1024 * 1024]);
+        let whole = stream::iter([Ok::<_, Infallible>(whole)]);
+        Body::from_stream(whole.chain(stream::pending()).inspect(move |_| {
+            // It is held, and dropped, with the body.
+            let _ = &guard;
+        }))
+    });
+    let server = Server::start(hello().route("/large", large), limits());
+    let handshake = h2::client::Builder::new()
+        .initial_window_size(32 * 1024)
+        .handshake::<_, Bytes>(server.connect().await);
+    let (client, connection) = handshake.await.unwrap();
+    let streams = async {
+        let mut client = client.ready().await.unwrap();
+        let (stopped, _) = client.send_request(floods::get("/large"), true).unwrap();
+        let mut stopped = stopped.await.unwrap().into_body();
+        while running.load(Ordering::SeqCst) > 0 {
+            let (other, _) = client.send_request(floods::get("/"), true).unwrap();
+            assert_eq!(other.await.unwrap().status(), StatusCode::OK);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let error = loop {
+            match stopped.data().await {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => break error,
+                None => panic!("the stream must not look complete"),
+            }
+        };
+        assert!(error.is_reset(), "{error}");
+    };
+    let both = async {
+        tokio::select! {
+            () = streams => {}
+            ended = connection => panic!("the connection has ended: {ended:?}"),
+        }
+    };
+    timeout(LIMIT, both).await.unwrap();
+}
+
+struct Running(Arc<AtomicUsize>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// LIFE-3: a client that closes its half has gone, and its generation ends.

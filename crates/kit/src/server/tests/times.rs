@@ -172,3 +172,20 @@ async fn edge_2_an_early_answer_arrives() {
     let answer = read(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
 }
+
+/// DRAIN-1: a peer of HTTP/2 that has no request and answers nothing does not hold the server up.
+#[tokio::test]
+async fn drain_1_a_silent_peer_of_http_2_is_not_waited_for() {
+    let server = Server::start(hello(), Limits::default());
+    let mut silent = server.connect().await;
+    silent
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await
+        .unwrap();
+    // The settings of the server.
+    assert!(silent.read_u8().await.is_ok());
+    let begun = tokio::time::Instant::now();
+    server.shutdown.drain().await;
+    let took = begun.elapsed();
+    assert!(took < LIMIT / 2, "{took:?}");
+}

@@ -1,15 +1,15 @@
 //! Lanes that may be taken up again on another socket. A task of this process has the lane, and what
 //! it says; a socket reads that.
 
-use std::future::poll_fn;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use fathom_api::stream::lanes::{LaneMessage, ResumeFrom};
 use fathom_proto::{Error, ErrorCode};
-use futures::{Stream, stream};
+use futures::{Stream, StreamExt};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{Lane, Said, State, StreamId};
 use crate::Gateway;
@@ -19,11 +19,16 @@ use crate::resume::{Owner, Piece, Read, Reader};
 use crate::routes::stream::message::text;
 
 impl Lane {
-    /// The same lane, run by a task of its own if there is a place for one more. It says first
-    /// whether it is.
+    /// The same lane, run by a task of its own if there is a place for one more, and a request that
+    /// can be read. It says first whether it is.
     pub fn kept(self, gateway: &Gateway, session: &Session) -> Self {
-        let owner = owner(session, &self.id);
-        let place = gateway.streams.keep(&self.request_id, owner);
+        let place = match self.state {
+            State::Over(_) => None,
+            _ => {
+                let owner = owner(session, &self.id);
+                gateway.streams.keep(&self.request_id, owner)
+            }
+        };
         let created = text(&LaneMessage::Created {
             stream_id: self.id.as_str().into(),
             id: self.request_id.as_str().into(),
@@ -45,8 +50,11 @@ impl Lane {
         };
         let shutdown = gateway.shutdown.clone();
         gateway.shutdown.spawn(async move {
-            let source = messages(self, keeper.cancelled());
-            if keeper.fill(source, &shutdown).await {
+            let mut said = 0_u64;
+            let messages = Messages::of(self, &keeper.cancelled());
+            let source = messages.inspect(|_| said += 1);
+            // Of a request that was refused there is nothing to come back for.
+            if keeper.fill(source, &shutdown).await && said > 1 {
                 keeper.linger(&shutdown).await;
             }
         });
@@ -90,31 +98,45 @@ fn owner(session: &Session, id: &StreamId) -> Owner {
 }
 
 /// What a lane says, to its end.
-fn messages(
-    lane: Lane,
-    cancelled: CancellationToken,
-) -> impl Stream<Item = Result<Piece, ()>> + Send {
-    stream::unfold(Some(lane), move |lane| {
-        let cancelled = cancelled.clone();
-        async move {
-            let mut lane = lane?;
-            let said = tokio::select! {
-                biased;
-                () = cancelled.cancelled() => {
-                    lane.cancel();
-                    poll_fn(|context| lane.poll_message(context)).await
-                }
-                said = poll_fn(|context| lane.poll_message(context)) => said,
-            };
-            Some(match said {
-                Said::Chunk(text) => (Ok(Piece::Event(text.into())), Some(lane)),
-                Said::Last(text) => {
-                    lane.end();
-                    (Ok(Piece::Last(text.into())), None)
-                }
-            })
+struct Messages {
+    lane: Option<Lane>,
+    /// Until it has completed.
+    cancelled: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+impl Messages {
+    fn of(lane: Lane, cancelled: &CancellationToken) -> Self {
+        Self {
+            lane: Some(lane),
+            cancelled: Some(Box::pin(cancelled.clone().cancelled_owned())),
         }
-    })
+    }
+}
+
+impl Stream for Messages {
+    type Item = Result<Piece, ()>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        let Some(lane) = &mut this.lane else {
+            return Poll::Ready(None);
+        };
+        if let Some(cancelled) = &mut this.cancelled
+            && cancelled.as_mut().poll(context).is_ready()
+        {
+            this.cancelled = None;
+            lane.cancel();
+        }
+        Poll::Ready(Some(Ok(match ready!(lane.poll_message(context)) {
+            Said::Chunk(text) => Piece::Event(text.into()),
+            Said::Last(text) => {
+                if let Some(lane) = this.lane.take() {
+                    lane.end();
+                }
+                Piece::Last(text.into())
+            }
+        })))
+    }
 }
 
 /// The messages of a lane that is elsewhere.
@@ -126,15 +148,12 @@ impl Away {
     /// The next message; an error if there is none here any more.
     pub fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Result<Said, Error>> {
         loop {
-            let text = match ready!(self.reader.poll_read(context)) {
-                Read::Event(bytes) => utf8(bytes),
+            return Poll::Ready(Ok(match ready!(self.reader.poll_read(context)) {
+                Read::Event(bytes) => Said::Chunk(utf8(bytes)),
+                Read::Last(bytes) => Said::Last(utf8(bytes)),
                 // There are none on a socket.
                 Read::Sign(_) => continue,
                 Read::End | Read::Cut => return Poll::Ready(Err(cut())),
-            };
-            return Poll::Ready(Ok(match self.reader.is_at_end() {
-                true => Said::Last(text),
-                false => Said::Chunk(text),
             }));
         }
     }

@@ -1,5 +1,7 @@
 //! Clients that break the protocol, or wear it out.
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use super::memory::{UPGRADE, closed_after, connect, frame, handshake, raw};
 use super::*;
 
@@ -118,6 +120,45 @@ async fn frames_that_carry_nothing_are_capped() {
     }
 }
 
+/// WS-4: of messages that ask for nothing too.
+#[tokio::test(start_paused = true)]
+async fn messages_that_ask_for_nothing_are_capped() {
+    for (why, first) in [("one lane runs", true), ("none runs", false)] {
+        let cancel = json!({"type": "cancel", "stream_id": "nothing"}).to_string();
+        let mut flood = Vec::new();
+        if first {
+            let create = lanes::create("a", chat_body()).to_string();
+            flood.extend(frame(TEXT, create.as_bytes()));
+        } else {
+            let resume = json!({
+                "type": "response.resume", "stream_id": "a", "resume_from": {"id": "x"},
+            });
+            flood.extend(frame(TEXT, resume.to_string().as_bytes()));
+        }
+        flood.extend(frame(TEXT, cancel.as_bytes()).repeat(2000));
+        let code = closed_after(raw(&fakes::hanging()).await, &flood).await;
+        assert_eq!(code, 1008, "{why}");
+    }
+}
+
+/// What a sound client sends at once, and for long, is taken.
+#[tokio::test(start_paused = true)]
+async fn many_cancels_are_taken_as_long_as_they_are_not_too_many() {
+    let (gateway, mut asked) = fakes::steered();
+    let mut socket = connect(&gateway, ALL_SCOPES).await;
+    for round in 0..50 {
+        for id in ["a", "b", "c", "d"] {
+            say(&mut socket, lanes::create(id, chat_body())).await;
+            asked.recv().await.unwrap();
+            for _ in 0..5 {
+                say(&mut socket, json!({"type": "cancel", "stream_id": id})).await;
+            }
+            assert_eq!(lanes::next(&mut socket).await["stream_id"], id, "{round}");
+        }
+        tokio::time::advance(Duration::from_millis(250)).await;
+    }
+}
+
 /// WS-4: a client that pings as clients do is answered for as long as it likes.
 #[tokio::test(start_paused = true)]
 async fn pings_of_a_sound_client_are_answered() {
@@ -178,6 +219,32 @@ async fn a_client_that_answers_pings_may_be_silent_for_long() {
         }
     }
     assert!(!call.is_dropped());
+}
+
+/// LIFE-5: a client that reads, however slowly, is slowed and not ended. Its pings wait behind all
+/// that it has not read.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_slowly_stays() {
+    let (gateway, mut asked) = fakes::steered();
+    let mut connection = raw(&gateway).await;
+    let create = lanes::create("a", chat_body()).to_string();
+    let create = frame(TEXT, create.as_bytes());
+    connection.write_all(&create).await.unwrap();
+    let call = asked.recv().await.unwrap();
+    call.tell(fakes::started(1)).await;
+    let read = async {
+        let mut bytes = [0; 1024];
+        // A tenth of what would have to be read in time for an answer to a ping.
+        for _ in 0..60 {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            assert!(connection.read(&mut bytes).await.unwrap() > 0);
+            assert!(!call.is_dropped());
+        }
+    };
+    tokio::select! {
+        () = read => {}
+        () = call.flood() => panic!("the call is dropped"),
+    }
 }
 
 /// A close of the client's is answered with its code, and nothing is left running.

@@ -176,3 +176,79 @@ async fn a_lane_for_which_there_is_no_place_runs_all_the_same() {
         assert_eq!(next(&mut socket).await["seq"], seq);
     }
 }
+
+/// A request that is refused has nothing to come back for, and takes no place for the grace.
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_is_refused_takes_no_place() {
+    let (mut gateway, mut asked) = fakes::steered();
+    let one = Resume {
+        max_streams: 1,
+        ..Resume::default()
+    };
+    gateway.streams = crate::resume::Streams::new(&one);
+    let mut socket = connect(&gateway, ALL_SCOPES).await;
+    // One that cannot be read, and one that cannot be asked.
+    for (field, value) in [
+        ("messages", json!("hi")),
+        ("n", json!(0)),
+        ("model", json!("")),
+    ] {
+        let mut refused = create("a");
+        refused["request"][field] = value;
+        say(&mut socket, refused).await;
+        assert_eq!(next(&mut socket).await["type"], "created");
+        let error = next(&mut socket).await;
+        assert_eq!(
+            (&error["status"], &error["seq"]),
+            (&json!(400), &json!(0)),
+            "{field}"
+        );
+        tokio::task::yield_now().await;
+    }
+    say(&mut socket, create("a")).await;
+    assert_eq!(next(&mut socket).await["resume"], true);
+    asked.recv().await.unwrap();
+}
+
+/// WS-6: whichever credential it is that does not hold any more.
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_is_shut_out_loses_lanes_that_were_taken_up() {
+    for revoked in ["first", "second"] {
+        let auth = FakeAuth::new();
+        auth.key("first", "key", &[Scope::Inference]);
+        auth.key("second", "key", &[Scope::Inference]);
+        let (gateway, mut asked) = fakes::steered_watching(&auth).await;
+        let mut socket = connect(&gateway, "first").await;
+        let id = begun(&mut socket, "a").await;
+        let call = asked.recv().await.unwrap();
+        call.tell(fakes::started(3)).await;
+        next(&mut socket).await;
+        drop(socket);
+        let mut socket = connect(&gateway, "second").await;
+        say(&mut socket, resume("a", &id, Some(0))).await;
+        call.tell(fakes::delta("a", 1)).await;
+        assert_eq!(next(&mut socket).await["seq"], 1);
+        auth.state().credentials.remove(revoked);
+        auth.tell(Change::Subject("key".into()));
+        let error = next(&mut socket).await;
+        assert_eq!(
+            (&error["type"], &error["seq"]),
+            (&json!("error"), &json!(2)),
+            "{revoked}"
+        );
+        assert_eq!(error["error"]["code"], "invalid_api_key");
+        if revoked == "first" {
+            // What ended is the lane. The caller of this socket may begin others.
+            call.dropped().await;
+            say(&mut socket, lanes::create("a", chat_body())).await;
+            asked.recv().await.unwrap();
+        } else {
+            assert_eq!(
+                ending(&mut socket).await,
+                (vec!["invalid_api_key".to_owned()], 1008)
+            );
+            // It waits for a caller whose credential holds.
+            assert!(!call.is_dropped());
+        }
+    }
+}
