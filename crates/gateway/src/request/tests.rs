@@ -184,6 +184,9 @@ fn text_parts_are_joined_and_a_developer_is_a_system() {
     assert_eq!(turn.role, ChatRole::System);
     assert_eq!(turn.content, "ab");
     assert!(turn.parts.is_none());
+    let said = json!({"type": "text", "text": "a", "prompt_cache_breakpoint": {}});
+    let turn = self::turn(json!({"role": "user", "content": [said]}));
+    assert!(turn.parts.is_some(), "what is said of a text is not lost");
 }
 
 #[test]

@@ -161,14 +161,8 @@ fn tokens(
     })
 }
 
-fn message((index, message): (usize, Message)) -> Result<ChatMessage, Error> {
-    if message.parts.is_some() {
-        return Err(Error::Unsupported {
-            param: format!("messages[{index}].content"),
-            problem: "it reads text only; leave other parts out".to_owned(),
-        });
-    }
-    extra::harmless_in_turn(index, message.extra.as_ref())?;
+fn message((index, mut message): (usize, Message)) -> Result<ChatMessage, Error> {
+    extra::plain(index, &mut message)?;
     let calls = message.tool_calls.into_iter().map(|call| ToolCall {
         id: call.id,
         name: call.name,
