@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::dialect::Dialect;
 
 fn chat(fields: Value) -> Result<FanOut, fathom_proto::Error> {
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
@@ -18,7 +19,8 @@ fn chat(fields: Value) -> Result<FanOut, fathom_proto::Error> {
 
 fn completion(fields: Value) -> Result<FanOut, fathom_proto::Error> {
     let body = json!({"model": "m", "prompt": "hi"});
-    from_completion(with(body, fields), &Config::default()).map_err(|error| error.0)
+    from_completion(Dialect::OpenAi, with(body, fields), &Config::default())
+        .map_err(|error| error.0)
 }
 
 fn socket(fields: Value) -> Result<FanOut, fathom_proto::Error> {
@@ -76,7 +78,14 @@ fn absent_fields_stay_absent_beside_the_configured_defaults() {
     for (asked, max_tokens) in [
         (from_chat(with(hi.clone(), none.clone()), &config), 100),
         (from_stream(with(hi, none.clone()), &config), 100),
-        (from_completion(with(text, none), &config), 16),
+        (
+            from_completion(Dialect::OpenAi, with(text.clone(), none.clone()), &config),
+            16,
+        ),
+        (
+            from_completion(Dialect::DeepSeek { beta: true }, with(text, none), &config),
+            100,
+        ),
     ] {
         let request = one(asked.map_err(|error| error.0));
         assert_eq!(request.sampling, Sampling::default());
@@ -173,7 +182,7 @@ fn fields_that_are_not_known_pass_through_as_they_are() {
     assert!(one(request.map_err(|error| error.0)).extra == expected);
     let body = body.replacen(r#""messages":[{"role":"user","content":"hi"}],"#, "", 1);
     let parsed: CompletionRequest = crate::json::parse(body.as_bytes()).unwrap();
-    let request = from_completion(parsed, &Config::default());
+    let request = from_completion(Dialect::OpenAi, parsed, &Config::default());
     assert!(one(request.map_err(|error| error.0)).extra == expected);
 }
 
