@@ -71,11 +71,15 @@ fn check_fields(extra: &mut Extra) -> Result<(), ApiError> {
     }
     match extra.get("thinking") {
         None | Some(Value::Null) => {}
-        Some(thinking) if matches!(thinking["type"].as_str(), Some("enabled" | "disabled")) => {}
+        Some(thinking)
+            if matches!(
+                thinking["type"].as_str(),
+                Some("enabled" | "disabled" | "adaptive")
+            ) => {}
         Some(_) => {
             return Err(ApiError::invalid(
                 "thinking.type",
-                "`thinking` is `{\"type\": \"enabled\"}` or `{\"type\": \"disabled\"}`",
+                "the `type` of `thinking` must be `enabled`, `disabled` or `adaptive`",
             ));
         }
     }
