@@ -232,7 +232,7 @@ fn turns_with_calls_and_their_results_reach_the_engine() {
 #[test]
 fn each_choice_has_a_seed_of_its_own_that_is_the_same_again() {
     let seeds = |asked: Result<FanOut, fathom_proto::Error>| -> Vec<Option<u64>> {
-        let requests = asked.unwrap().requests.into_iter();
+        let requests = asked.unwrap().requests;
         requests.map(|request| request.sampling.seed).collect()
     };
     assert_eq!(
@@ -247,7 +247,7 @@ fn each_choice_has_a_seed_of_its_own_that_is_the_same_again() {
 #[test]
 fn a_prompt_has_every_form() {
     let prompts = |fields: Value| -> Vec<Prompt> {
-        let requests = completion(fields).unwrap().requests.into_iter();
+        let requests = completion(fields).unwrap().requests;
         requests.map(|request| request.prompt).collect()
     };
     let text = |text: &str| Prompt::Text(text.to_owned());
