@@ -267,7 +267,9 @@ impl Events for ResponseEvents {
     ) -> Result<(), Error> {
         end(&mut self.response, reason, usage.unwrap_or_default())?;
         let status = self.response.status;
-        if !self.response.output.iter().any(is_answer) {
+        // One that is cut off while it thinks has not begun to answer.
+        let thinks = self.open == Some(Open::Thought) && status == Status::Incomplete;
+        if !thinks && !self.response.output.iter().any(is_answer) {
             self.text("", Vec::new(), out);
         }
         self.close(status, out);
