@@ -60,10 +60,22 @@ enum Encoding {
     Zstd,
 }
 
+/// Routes that read a body before it is known who sends it. A few bytes that stand for many would
+/// take memory there for nothing, and forms are small.
+const OPEN: &str = "/oauth/";
+
 /// The layer that inflates requests; `limit` is the most bytes of a body, before and after.
 pub async fn requests(limit: usize, request: Request, next: Next) -> Response {
+    let is_open = request.uri().path().starts_with(OPEN);
     match encoding(request.headers()) {
         Ok(None) => next.run(request).await,
+        Ok(Some(_)) if is_open => {
+            let message = "a form must be sent as it is, without `Content-Encoding`";
+            refused(
+                ApiError::new(ErrorCode::UnsupportedMediaType, message),
+                "identity",
+            )
+        }
         Ok(Some(encoding)) => {
             let (mut parts, body) = request.into_parts();
             parts.headers.remove(header::CONTENT_ENCODING);
@@ -71,16 +83,18 @@ pub async fn requests(limit: usize, request: Request, next: Next) -> Response {
             let body = inflated(body, encoding, limit);
             next.run(Request::from_parts(parts, body)).await
         }
-        Err(error) => {
-            let mut response = error.into_response();
-            // RFC 9110, section 12.5.3: in such an answer it says what would be taken.
-            let taken = HeaderValue::from_static("gzip, zstd");
-            response
-                .headers_mut()
-                .insert(header::ACCEPT_ENCODING, taken);
-            response
-        }
+        Err(error) => refused(error, if is_open { "identity" } else { "gzip, zstd" }),
     }
+}
+
+/// In such an answer `Accept-Encoding` says what would be taken (RFC 9110, section 12.5.3).
+fn refused(error: ApiError, taken: &'static str) -> Response {
+    let mut response = error.into_response();
+    let taken = HeaderValue::from_static(taken);
+    response
+        .headers_mut()
+        .insert(header::ACCEPT_ENCODING, taken);
+    response
 }
 
 /// The one encoding of a body; none for one that is as it is.

@@ -4,10 +4,11 @@
 
 mod completions;
 mod health;
+mod open;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use fathom_proto::grpc::MAX_MESSAGE_BYTES;
 use fathom_proto::identity::Scope;
@@ -24,10 +25,11 @@ use tonic_reflection::server::Builder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::completions::Completions;
+use self::open::Open;
 use crate::Gateway;
 use crate::error::{ApiError, ErrorNote};
 use crate::policy::{Policy, authenticate, bearer};
-use crate::record::call;
+use crate::record::{Record, call};
 
 pub use health::Health;
 
@@ -45,17 +47,29 @@ pub fn routes(gateway: Gateway, reflection: bool) -> Result<(Router, Health), Er
     let mut routes = Routes::new(service).add_service(health_service);
     if reflection {
         routes = routes
-            .add_service(described().build_v1().map_err(Error::internal)?)
+            .add_service(
+                described()
+                    .build_v1()
+                    .map_err(Error::internal)?
+                    .max_decoding_message_size(open::MAX_MESSAGE_BYTES),
+            )
             // Older clients, Python's among them, know no other.
-            .add_service(described().build_v1alpha().map_err(Error::internal)?);
+            .add_service(
+                described()
+                    .build_v1alpha()
+                    .map_err(Error::internal)?
+                    .max_decoding_message_size(open::MAX_MESSAGE_BYTES),
+            );
     }
+    let open = Open::new(gateway.shutdown.clone());
     let router = routes
         .into_axum_router()
+        .layer(from_fn_with_state(open, open::layer))
+        .layer(from_fn_with_state(gateway, guard))
         // A bug in one call ends that call alone.
         .layer(CatchPanicLayer::custom(|_| panicked()))
-        .layer(from_fn_with_state(gateway, guard))
-        // Nor does one in the guard end more.
-        .layer(CatchPanicLayer::custom(|_| panicked()));
+        // Outermost, so that every call leaves one log line.
+        .layer(from_fn(recorded));
     Ok((router, health))
 }
 
@@ -84,23 +98,30 @@ fn method(path: &str) -> &str {
     }
 }
 
+/// The layer around every method that has a record.
+async fn recorded(mut request: Request, next: Next) -> Response {
+    if policy(request.uri().path()) == Policy::Public {
+        return next.run(request).await;
+    }
+    let ending = call::begin(method(request.uri().path()), request.extensions());
+    request.extensions_mut().insert(ending.record.clone());
+    call::answer(ending, next.run(request).await)
+}
+
 /// The layer around every method: nothing of a message is read before it is known who calls.
 async fn guard(State(gateway): State<Gateway>, mut request: Request, next: Next) -> Response {
     let Policy::Scope(scope) = policy(request.uri().path()) else {
         return next.run(request).await;
     };
-    let ending = call::begin(method(request.uri().path()), request.extensions());
-    let record = ending.record.clone();
+    let record = request.extensions().get::<Record>().cloned();
     let bearer = bearer(request.headers());
-    let response = match authenticate(&gateway.identities, bearer, scope, Some(&record)).await {
+    match authenticate(&gateway.identities, bearer, scope, record.as_ref()).await {
         Ok(session) => {
             request.extensions_mut().insert(session);
-            request.extensions_mut().insert(record);
             next.run(request).await
         }
         Err(denied) => refused(ApiError::from(denied).0),
-    };
-    call::answer(ending, response)
+    }
 }
 
 /// The panic's text is in the log already, by the panic hook; it may hold anything.

@@ -15,9 +15,10 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Whether a request, which came in TLS if it is `secure`, may come from where its `Origin` says:
-    /// from no page, from a page of the host that the request is sent to, or from one of `allowed`. `null` and what is no origin may
-    /// not. Browsers send the header and pages cannot change it; other clients leave it out.
+    /// Whether a request, which came in TLS if it is `secure`, may come from where its `Origin`
+    /// says: from no page, from a page of the host that the request is sent to, or from one of
+    /// `allowed`. `null` and what is no origin may not. Browsers send the header and pages cannot
+    /// change it; other clients leave it out.
     #[must_use]
     pub fn may_send(headers: &HeaderMap, secure: bool, allowed: &[Self]) -> bool {
         let mut origins = headers.get_all(header::ORIGIN).iter();

@@ -9,6 +9,7 @@
 //! - [`connection`]: one connection, from its handshake to its end
 //! - [`activity`]: whether a connection has anything to do, and since when not
 //! - [`socket`]: a connection's bytes; a peer that takes none is given up
+//! - [`pace`]: how fast a reader is
 //! - [`frames`]: HTTP/2 frames that only make work
 //! - [`streams`]: answers over HTTP/2; one that nobody reads is given up
 //! - [`request_body`]: bodies that stop coming
@@ -22,6 +23,7 @@ mod connections;
 mod frames;
 mod limits;
 pub mod metrics;
+mod pace;
 mod peer;
 mod request_body;
 mod socket;

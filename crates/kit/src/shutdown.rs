@@ -57,6 +57,12 @@ impl Shutdown {
         self.draining.cancelled()
     }
 
+    /// A token that completes with [`Self::draining`], for streams that must own what they wait on.
+    #[must_use]
+    pub fn draining_token(&self) -> CancellationToken {
+        self.draining.clone()
+    }
+
     /// Completes when the grace period is over: say so to the client and end.
     pub fn expired(&self) -> WaitForCancellationFuture<'_> {
         self.expired.cancelled()

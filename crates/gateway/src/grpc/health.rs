@@ -7,8 +7,13 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
+use super::open::MAX_MESSAGE_BYTES;
+
 /// Its name.
 pub const SERVICE: &str = "grpc.health.v1.Health";
+/// The method that says it once, and the one that says it again and again.
+pub const CHECK: &str = "/grpc.health.v1.Health/Check";
+pub const WATCH: &str = "/grpc.health.v1.Health/Watch";
 /// What can be asked for: the server as a whole, and the service on it.
 const NAMES: [&str; 2] = ["", SERVICE_NAME];
 
@@ -20,7 +25,8 @@ impl Health {
     pub(super) fn new() -> (Self, HealthServer<HealthService>) {
         let reporter = HealthReporter::new();
         let service = HealthService::from_health_reporter(reporter.clone());
-        (Self(reporter), HealthServer::new(service))
+        let server = HealthServer::new(service).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        (Self(reporter), server)
     }
 
     /// Says what `readiness` says until draining begins; then those who watch it are let go, for

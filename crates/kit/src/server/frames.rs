@@ -6,14 +6,16 @@
 //! with a ping for each frame of data, and every client gives room for what it has read. So an
 //! answer allows more of them, as gRPC's own servers count it (gRFC A8).
 
+mod cursor;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use self::cursor::Cursor;
+
 /// How a connection of HTTP/2 begins (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Length, type, flags and stream (RFC 9113, section 4.1).
-const HEADER: usize = 9;
 /// So many of these frames may come in a [`WINDOW`], and so many more for each piece of an answer
 /// that is sent in it: a ping, room on the stream, and room on the connection, which some clients
 /// give in halves.
@@ -28,90 +30,62 @@ const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const ACK: u8 = 1;
 
+/// What a peer is told that sends too many of them: GOAWAY with `ENHANCE_YOUR_CALM` for whatever
+/// stream there is (RFC 9113, section 6.8), and the words by which clients of gRPC know to ping less
+/// (gRFC A8).
+pub const ENHANCE_YOUR_CALM: &[u8] =
+    b"\0\0\x16\x07\0\0\0\0\0\x7f\xff\xff\xff\0\0\0\x0btoo_many_pings";
+
 /// Reads along on a connection.
 #[derive(Debug, Default)]
 pub struct Frames {
-    at: At,
+    protocol: Protocol,
+    cursor: Cursor,
     count: u64,
     /// When the window began, and how many pieces of answers had been sent by then.
     begun: Option<(Instant, u64)>,
 }
 
-/// Where the next byte belongs.
+/// What the connection speaks.
 #[derive(Clone, Copy, Debug)]
-enum At {
+enum Protocol {
     /// So many bytes of the preface came.
     Preface(usize),
-    Header {
-        bytes: [u8; HEADER],
-        filled: usize,
-    },
-    /// So many bytes of a frame are to come.
-    Payload(usize),
-    /// It is no HTTP/2.
-    Elsewhere,
+    Http2,
+    Other,
 }
 
-impl Default for At {
+impl Default for Protocol {
     fn default() -> Self {
         Self::Preface(0)
     }
 }
 
-impl At {
-    const NEXT: Self = Self::Header {
-        bytes: [0; HEADER],
-        filled: 0,
-    };
-}
-
 impl Frames {
+    /// Whether these are frames.
+    pub fn are_http2(&self) -> bool {
+        matches!(self.protocol, Protocol::Http2)
+    }
+
     /// Takes what came, when so many pieces of answers were sent; false: it is too much.
     pub fn take(&mut self, mut bytes: &[u8], pieces: u64) -> bool {
-        while !bytes.is_empty() {
-            match &mut self.at {
-                At::Elsewhere => return true,
-                At::Preface(seen) => {
-                    let count = bytes.len().min(PREFACE.len() - *seen);
-                    let (now, rest) = bytes.split_at(count);
-                    let wanted = &PREFACE[*seen..*seen + count];
-                    *seen += count;
-                    if now != wanted {
-                        self.at = At::Elsewhere;
-                    } else if *seen == PREFACE.len() {
-                        self.at = At::NEXT;
-                    }
-                    bytes = rest;
-                }
-                At::Header {
-                    bytes: header,
-                    filled,
-                } => {
-                    let count = bytes.len().min(HEADER - *filled);
-                    let (now, rest) = bytes.split_at(count);
-                    header[*filled..*filled + count].copy_from_slice(now);
-                    *filled += count;
-                    bytes = rest;
-                    if *filled == HEADER {
-                        let header = *header;
-                        let length = u32::from_be_bytes([0, header[0], header[1], header[2]]);
-                        self.at = match length {
-                            0 => At::NEXT,
-                            length => At::Payload(length as usize),
-                        };
-                        if !self.allows(header[3], header[4], pieces) {
-                            return false;
-                        }
-                    }
-                }
-                At::Payload(left) => {
-                    let count = bytes.len().min(*left);
-                    *left -= count;
-                    if *left == 0 {
-                        self.at = At::NEXT;
-                    }
-                    bytes = &bytes[count..];
-                }
+        if let Protocol::Preface(seen) = &mut self.protocol {
+            let (now, rest) = bytes.split_at(bytes.len().min(PREFACE.len() - *seen));
+            let wanted = &PREFACE[*seen..*seen + now.len()];
+            *seen += now.len();
+            if now != wanted {
+                self.protocol = Protocol::Other;
+            } else if *seen == PREFACE.len() {
+                self.protocol = Protocol::Http2;
+            }
+            bytes = rest;
+        }
+        if !self.are_http2() {
+            return true;
+        }
+        while let Some(header) = self.cursor.next(&mut bytes) {
+            if !self.allows(header.kind, header.flags, pieces) {
+                return false;
             }
         }
         true

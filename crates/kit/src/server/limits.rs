@@ -120,3 +120,35 @@ impl Limits {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_connection_could_live_with_is_refused() {
+        let problem = |change: fn(&mut Limits)| {
+            let mut limits = Limits::default();
+            change(&mut limits);
+            limits.validate("gateway.limits").unwrap_err()
+        };
+        assert!(Limits::default().validate("gateway.limits").is_ok());
+        assert!(Limits::internal().validate("router.limits").is_ok());
+        assert_eq!(
+            problem(|limits| limits.max_connections = usize::MAX),
+            format!(
+                "`gateway.limits.max_connections` is {}; it must be at most {}",
+                usize::MAX,
+                Semaphore::MAX_PERMITS
+            )
+        );
+        assert_eq!(
+            problem(|limits| limits.body_timeout = Some(Duration::ZERO)),
+            "`gateway.limits.body_timeout` is 0; it must be longer"
+        );
+        assert_eq!(
+            problem(|limits| limits.max_concurrent_streams = 0),
+            "`gateway.limits.max_concurrent_streams` is 0; it must be at least 1"
+        );
+    }
+}

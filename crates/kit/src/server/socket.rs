@@ -10,21 +10,18 @@ use std::time::Duration;
 use metrics::{counter, gauge};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 
 use super::activity::Activity;
 use super::connections::Place;
-use super::frames::Frames;
+use super::frames::{Cursor, ENHANCE_YOUR_CALM, Frames};
 use super::metrics::{CONNECTIONS, ENDED};
+use super::pace::Pace;
 
 /// How long the rest of a body that nobody reads is taken in before a connection is closed: the
 /// reset that follows unread bytes would overtake the answer.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// What a peer that keeps writes waiting must take on the whole, in bytes a second, once it has had
-/// its first time-out. It is half of an event of one token.
-const MIN_RATE: u64 = 128;
 
 /// A connection that ends when its peer takes nothing for too long, or next to nothing.
 pub struct Socket<IO> {
@@ -32,7 +29,11 @@ pub struct Socket<IO> {
     activity: Arc<Activity>,
     frames: Frames,
     write_timeout: Option<Duration>,
-    reader: Reader,
+    pace: Pace,
+    /// Frames that are sent.
+    sent: Cursor,
+    /// The peer was cut off, and of what it is told so many bytes were sent.
+    cut_off: Option<usize>,
     lingering: Option<Pin<Box<Sleep>>>,
     _place: Place,
 }
@@ -73,7 +74,9 @@ impl<IO: AsyncRead + AsyncWrite + Reset + Unpin> Socket<IO> {
             activity,
             frames: Frames::default(),
             write_timeout,
-            reader: Reader::default(),
+            pace: Pace::default(),
+            sent: Cursor::default(),
+            cut_off: None,
             lingering: None,
             _place: place,
         }
@@ -91,14 +94,41 @@ impl<IO: AsyncRead + AsyncWrite + Reset + Unpin> Socket<IO> {
             return written;
         };
         if let Poll::Ready(written) = written {
-            self.reader.take(written.as_ref().map_or(0, count));
+            self.pace.take(written.as_ref().map_or(0, count) as u64);
             return Poll::Ready(written);
         }
-        ready!(self.reader.poll_late(context, limit));
+        ready!(self.pace.poll_late(context, limit));
         counter!(ENDED, "reason" => "write").increment(1);
         self.io.reset();
         let message = "the peer takes nothing";
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, message)))
+    }
+
+    /// How many of so many bytes may be sent: all of them, or of a peer that was cut off what is
+    /// left of a frame. Then it is told so, which comes to an error.
+    fn poll_allowed(
+        &mut self,
+        context: &mut Context<'_>,
+        wanted: usize,
+    ) -> Poll<io::Result<usize>> {
+        let Some(said) = &mut self.cut_off else {
+            return Poll::Ready(Ok(wanted));
+        };
+        let left = self.sent.left();
+        if left > 0 {
+            return Poll::Ready(Ok(wanted.min(left)));
+        }
+        while *said < ENHANCE_YOUR_CALM.len() {
+            let rest = &ENHANCE_YOUR_CALM[*said..];
+            *said += ready!(Pin::new(&mut self.io).poll_write(context, rest))?.max(1);
+        }
+        ready!(Pin::new(&mut self.io).poll_shutdown(context))?;
+        ready!(self.poll_linger(context));
+        let message = "the peer only makes work";
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::ConnectionAborted,
+            message,
+        )))
     }
 
     /// Takes in what the peer still sends, for a while.
@@ -120,40 +150,6 @@ impl<IO: AsyncRead + AsyncWrite + Reset + Unpin> Socket<IO> {
     }
 }
 
-/// How fast the peer reads, once it has kept a write waiting.
-#[derive(Default)]
-struct Reader {
-    /// How long writes have waited in all, but for the one that waits.
-    waited: Duration,
-    /// What it has taken since the first one did.
-    bytes: u64,
-    /// Since when a write waits, and what runs meanwhile.
-    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
-}
-
-impl Reader {
-    /// It has taken so much.
-    fn take(&mut self, bytes: usize) {
-        if let Some((since, _)) = self.waiting.take() {
-            self.waited += since.elapsed();
-        }
-        if !self.waited.is_zero() {
-            self.bytes = self.bytes.saturating_add(bytes as u64);
-        }
-    }
-
-    /// Completes when the write that waits has waited for too long.
-    fn poll_late(&mut self, context: &mut Context<'_>, limit: Duration) -> Poll<()> {
-        let (_, late) = self.waiting.get_or_insert_with(|| {
-            let now = Instant::now();
-            let earned = Duration::from_millis(self.bytes.saturating_mul(1000) / MIN_RATE);
-            let left = limit.saturating_add(earned).saturating_sub(self.waited);
-            (now, Box::pin(sleep(left.min(limit))))
-        });
-        late.as_mut().poll(context)
-    }
-}
-
 impl<IO: AsyncRead + AsyncWrite + Reset + Unpin> AsyncRead for Socket<IO> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -166,7 +162,8 @@ impl<IO: AsyncRead + AsyncWrite + Reset + Unpin> AsyncRead for Socket<IO> {
         if !fresh.is_empty() {
             self.activity.heard();
             let pieces = self.activity.pieces();
-            if !self.frames.take(fresh, pieces) {
+            if self.cut_off.is_none() && !self.frames.take(fresh, pieces) {
+                self.cut_off = Some(0);
                 self.activity.flooded();
             }
         }
@@ -180,8 +177,13 @@ impl<IO: AsyncRead + AsyncWrite + Reset + Unpin> AsyncWrite for Socket<IO> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        let bytes = &bytes[..ready!(self.poll_allowed(context, bytes.len()))?];
         let written = Pin::new(&mut self.io).poll_write(context, bytes);
-        self.in_time(context, written, |count| *count)
+        let count = ready!(self.in_time(context, written, |count| *count))?;
+        if self.frames.are_http2() {
+            self.sent.pass(&bytes[..count]);
+        }
+        Poll::Ready(Ok(count))
     }
 
     fn poll_write_vectored(
@@ -189,8 +191,21 @@ impl<IO: AsyncRead + AsyncWrite + Reset + Unpin> AsyncWrite for Socket<IO> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.cut_off.is_some() {
+            let first = slices.iter().find(|slice| !slice.is_empty());
+            return self.poll_write(context, first.map_or(&[], |slice| slice));
+        }
         let written = Pin::new(&mut self.io).poll_write_vectored(context, slices);
-        self.in_time(context, written, |count| *count)
+        let count = ready!(self.in_time(context, written, |count| *count))?;
+        if self.frames.are_http2() {
+            let mut left = count;
+            for slice in slices {
+                let sent = &slice[..slice.len().min(left)];
+                self.sent.pass(sent);
+                left -= sent.len();
+            }
+        }
+        Poll::Ready(Ok(count))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -221,7 +236,7 @@ impl<IO> Drop for Socket<IO> {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-    use tokio::time::timeout;
+    use tokio::time::{Instant, timeout};
 
     use super::super::connections::Connections;
     use super::*;
@@ -270,9 +285,9 @@ mod tests {
     async fn life_5_a_reader_must_take_something_on_the_whole() {
         let stopped = lasts(0).await.unwrap();
         assert_eq!(stopped, 30 * SECOND);
-        let next_to_nothing = lasts(32).await.unwrap();
+        let next_to_nothing = lasts(8).await.unwrap();
         assert!(next_to_nothing < 60 * SECOND, "{next_to_nothing:?}");
-        // An event of a token each second.
-        assert_eq!(lasts(250).await, None);
+        // The smallest event of a token, each second.
+        assert_eq!(lasts(80).await, None);
     }
 }

@@ -12,10 +12,10 @@ use axum::body::{Body, Bytes};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::rt::Executor;
 use metrics::counter;
-use tokio::time::{Sleep, sleep};
 
 use super::activity::InFlight;
 use super::metrics::ENDED;
+use super::pace::Pace;
 use crate::shutdown::Shutdown;
 
 tokio::task_local! {
@@ -51,28 +51,41 @@ where
 #[derive(Debug, Default)]
 pub struct Reader {
     frames: AtomicU64,
+    bytes: AtomicU64,
     /// Whether it has got all there is, and waits for more.
     full: AtomicBool,
 }
 
-/// Runs `stream` until it ends, or its reader takes nothing for `limit`.
+impl Reader {
+    /// It is handed a frame with so many bytes, which wait until another one is asked for.
+    fn hand_over(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.frames.fetch_add(1, Ordering::Relaxed);
+        self.full.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Runs `stream` until it ends, or its reader takes nothing for `limit`, or next to nothing.
 async fn while_read(stream: impl Future<Output = ()>, reader: Arc<Reader>, limit: Duration) {
     let mut stream = pin!(stream);
-    let mut stalled: Option<(u64, Pin<Box<Sleep>>)> = None;
+    let mut pace = Pace::default();
+    let (mut frames, mut bytes) = (0, 0);
     std::future::poll_fn(|context| {
         if stream.as_mut().poll(context).is_ready() {
             return Poll::Ready(());
         }
-        if !reader.full.load(Ordering::Relaxed) {
-            stalled = None;
+        let full = reader.full.load(Ordering::Relaxed);
+        let frames_now = reader.frames.load(Ordering::Relaxed);
+        if !full || frames_now != frames {
+            // What was handed over before has been taken.
+            let bytes_now = reader.bytes.load(Ordering::Relaxed);
+            pace.take(bytes_now - bytes);
+            (frames, bytes) = (frames_now, bytes_now);
+        }
+        if !full {
             return Poll::Pending;
         }
-        let frames = reader.frames.load(Ordering::Relaxed);
-        let (_, time) = match &mut stalled {
-            Some(same) if same.0 == frames => same,
-            other => other.insert((frames, Box::pin(sleep(limit)))),
-        };
-        ready!(time.as_mut().poll(context));
+        ready!(pace.poll_late(context, limit));
         counter!(ENDED, "reason" => "write").increment(1);
         Poll::Ready(())
     })
@@ -136,10 +149,14 @@ impl http_body::Body for Answer {
             self.in_flight.activity().answered();
         }
         if let Some(reader) = &self.reader {
-            // What is handed over is asked for again once there is room for it.
-            reader.full.store(polled.is_ready(), Ordering::Relaxed);
-            if polled.is_ready() {
-                reader.frames.fetch_add(1, Ordering::Relaxed);
+            match &polled {
+                Poll::Ready(frame) => {
+                    let data = frame
+                        .as_ref()
+                        .and_then(|frame| frame.as_ref().ok()?.data_ref());
+                    reader.hand_over(data.map_or(0, Bytes::len));
+                }
+                Poll::Pending => reader.full.store(false, Ordering::Relaxed),
             }
         }
         polled
@@ -158,5 +175,57 @@ impl http_body::Body for Answer {
             hint.set_upper(upper + rest);
         }
         hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Instant, sleep, timeout};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// How long a stream lasts whose reader takes so many bytes each second, and never all that
+    /// there are; `None`: an hour.
+    async fn lasts(bytes: usize) -> Option<Duration> {
+        let reader = Arc::new(Reader::default());
+        let handed = reader.clone();
+        let stream = async move {
+            loop {
+                handed.hand_over(bytes);
+                sleep(SECOND).await;
+            }
+        };
+        let begun = Instant::now();
+        let read = while_read(stream, reader, 30 * SECOND);
+        timeout(3600 * SECOND, read).await.ok()?;
+        Some(begun.elapsed())
+    }
+
+    /// LIFE-5: over HTTP/2 each stream has its reader, and one that gives room for a byte now and
+    /// then holds an answer no longer than one that gives none.
+    #[tokio::test(start_paused = true)]
+    async fn life_5_the_reader_of_a_stream_must_take_something_on_the_whole() {
+        let next_to_nothing = lasts(8).await.unwrap();
+        assert!(next_to_nothing < 60 * SECOND, "{next_to_nothing:?}");
+        // The smallest event of a token, each second.
+        assert_eq!(lasts(80).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_waits_for_more_is_not_slow() {
+        let reader = Arc::new(Reader::default());
+        let handed = reader.clone();
+        let stream = async move {
+            for _ in 0..100 {
+                handed.hand_over(1);
+                handed.full.store(false, Ordering::Relaxed);
+                sleep(60 * SECOND).await;
+            }
+        };
+        let begun = Instant::now();
+        while_read(stream, reader, 30 * SECOND).await;
+        assert_eq!(begun.elapsed(), 6000 * SECOND);
     }
 }

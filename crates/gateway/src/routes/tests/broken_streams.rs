@@ -88,3 +88,22 @@ async fn a_generation_that_never_ends_is_ended() {
         (200, "deadline_exceeded")
     );
 }
+
+/// A bug that shows when the status has been sent breaks the stream off, and the record does not
+/// say that the client went away.
+#[tokio::test]
+async fn a_bug_in_a_stream_is_recorded_as_one() {
+    let logged = logs::capture();
+    let mut body = chat_body();
+    body["stream"] = true.into();
+    body["model"] = "goes on".into();
+    let answer = routes(fakes::panicking()).oneshot(post("/v1/chat/completions", body));
+    let answer = answer.await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200);
+    // The server's task panics with it.
+    let _ = tokio::spawn(answer.into_body().collect()).await;
+    let lines = logged.lines();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0]["request.outcome"], "internal_error");
+    assert_eq!(lines[0]["request.status"], 200);
+}

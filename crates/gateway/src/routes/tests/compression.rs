@@ -216,6 +216,24 @@ async fn encodings_that_are_unknown_or_nested_are_refused_with_what_would_be_tak
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
 }
 
+/// EDGE-3: nothing is inflated for somebody who is not known yet.
+#[tokio::test]
+async fn a_form_is_taken_as_it_is_alone() {
+    let bomb = gzip(&[b'a'; 60_000]).await;
+    for path in ["/oauth/token", "/oauth/introspect", "/oauth/revoke"] {
+        for encoding in ["gzip", "zstd", "br"] {
+            let mut ask = request(Method::POST, path, None, bomb.clone());
+            let headers = ask.headers_mut();
+            let form = "application/x-www-form-urlencoded".parse().unwrap();
+            headers.insert("content-type", form);
+            headers.insert("content-encoding", encoding.parse().unwrap());
+            let answer = send(routes(talkative()), ask).await;
+            assert_eq!(answer.status, 415, "{path} {encoding}: {}", answer.body);
+            assert_eq!(answer.headers["accept-encoding"], "identity");
+        }
+    }
+}
+
 /// EDGE-3: what goes on and on without standing for anything.
 #[tokio::test]
 async fn a_body_that_is_too_large_as_it_comes_is_refused() {

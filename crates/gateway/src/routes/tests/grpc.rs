@@ -1,5 +1,6 @@
 //! The port for gRPC, byte for byte: what a client that speaks it well or badly gets.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use async_compression::tokio::bufread::GzipEncoder;
@@ -17,7 +18,7 @@ use super::fakes::{delta, finished, hanging, started};
 use super::protobuf::garbage;
 use super::*;
 use crate::grpc;
-use crate::identity::fake::{NO_SCOPES, claims, token};
+use crate::identity::fake::{AUTH_PANICS, NO_SCOPES, claims, token};
 
 const COMPLETION: &str = "/fathom.inference.v1.CompletionService/CreateCompletion";
 const EMBEDDING: &str = "/fathom.inference.v1.CompletionService/CreateEmbedding";
@@ -317,4 +318,98 @@ async fn reflection_is_there_where_it_is_wanted() {
         let status = Status::from_header_map(&parts.headers).map(|status| status.code());
         assert_eq!(status == Some(Code::Unimplemented), !wanted);
     }
+}
+
+/// A bug is told to the client, with the id of its call, and the record calls it one.
+#[tokio::test]
+async fn a_bug_is_told_and_recorded() {
+    for (bearer, model) in [(AUTH_PANICS, "m"), (ALL_SCOPES, "begins")] {
+        let logged = logs::capture();
+        let ask = pb::CreateCompletionRequest {
+            model: model.to_owned(),
+            ..message()
+        };
+        let bearer = format!("Bearer {bearer}");
+        let headers = [("authorization", bearer.as_str())];
+        let asked = framed(&ask.encode_to_vec());
+        let reply = call(fakes::panicking(), COMPLETION, &headers, asked).await;
+        assert_eq!(reply.status.code(), Code::Internal);
+        let id = reply.metadata["x-request-id"].to_str().unwrap().to_owned();
+        assert!(!reply.error().message.contains("secret"));
+        let lines = logged.lines();
+        let [line] = &lines[..] else {
+            panic!("{lines:?}")
+        };
+        assert_eq!(line["request.outcome"], "internal_error");
+        assert_eq!(line["request.status"], 500);
+        assert_eq!(line["request.id"], id.as_str());
+    }
+}
+
+const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+
+/// A call that goes on: its client has said this, and may say more where the method takes more.
+async fn opened(router: &Router, path: &str, message: &[u8]) -> Response {
+    use futures::StreamExt;
+
+    let said = framed(message);
+    let body = if path == REFLECTION {
+        let said = futures::stream::iter([Ok::<_, Infallible>(said)]);
+        Body::from_stream(said.chain(futures::stream::pending()))
+    } else {
+        Body::from(said)
+    };
+    let request = Request::post(path)
+        .header("content-type", "application/grpc")
+        .body(body)
+        .unwrap();
+    router.clone().oneshot(request).await.unwrap()
+}
+
+/// DRAIN-1: whoever reads the description holds no shutdown.
+#[tokio::test]
+async fn reflection_ends_when_draining_begins() {
+    let gateway = gateway();
+    let (router, _) = grpc::routes(gateway.clone(), true).unwrap();
+    let mut body = opened(&router, REFLECTION, &[0x3a, 0x00]).await.into_body();
+    let first = body.frame().await.unwrap().unwrap();
+    assert!(first.is_data());
+    assert!(futures::poll!(std::pin::pin!(body.frame())).is_pending());
+    gateway.shutdown.drain().await;
+    let last = body.frame().await.unwrap().unwrap();
+    let status = Status::from_header_map(last.trailers_ref().unwrap()).unwrap();
+    assert_eq!(Error::from(status).code, ErrorCode::ShuttingDown);
+    assert!(body.frame().await.is_none());
+}
+
+/// What needs no credential is small, and of what may run for long there is a number.
+#[tokio::test]
+async fn whoever_calls_without_a_credential_cannot_hold_much() {
+    let (router, _) = grpc::routes(gateway(), true).unwrap();
+    let status = |response: &Response| Status::from_header_map(response.headers());
+    let large = [&[0x0a, 0xff, 0xff, 0x03][..], &[b'x'; 0xffff]].concat();
+    let check = "/grpc.health.v1.Health/Check";
+    let reply = call(gateway(), check, &[], framed(&large)).await;
+    assert_eq!(reply.status.code(), Code::OutOfRange);
+    let mut body = opened(&router, REFLECTION, &large).await.into_body();
+    // It ends without an answer: the library says no more.
+    assert!(body.frame().await.unwrap().unwrap().is_trailers());
+    drop(body);
+
+    let mut watching = Vec::new();
+    let watch = "/grpc.health.v1.Health/Watch";
+    for _ in 0..1_000 {
+        let answer = opened(&router, watch, &[]).await;
+        assert!(status(&answer).is_none());
+        watching.push(answer);
+    }
+    for path in [watch, REFLECTION] {
+        let refused = status(&opened(&router, path, &[]).await).unwrap();
+        assert_eq!(Error::from(refused).code, ErrorCode::Overloaded, "{path}");
+    }
+    // What is said once is said all the same, and who goes makes room.
+    let reply = call(gateway(), check, &[], framed(&[])).await;
+    assert_eq!(reply.status.code(), Code::Ok);
+    watching.pop();
+    assert!(status(&opened(&router, watch, &[]).await).is_none());
 }

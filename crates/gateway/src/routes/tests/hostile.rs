@@ -21,6 +21,10 @@ async fn timed(path: &str, body: Vec<u8>) -> (Answer, Duration) {
     (answer, begun.elapsed())
 }
 
+/// What the catalogue allows for a refusal. It is held in a debug build, too, by the best of a few
+/// tries: other tests run at the same time.
+const QUICK: Duration = Duration::from_millis(50);
+
 /// EDGE-1
 #[tokio::test]
 async fn what_is_no_json_or_ambiguous_is_400_with_the_four_keys() {
@@ -58,10 +62,17 @@ async fn what_is_no_json_or_ambiguous_is_400_with_the_four_keys() {
         ("depth 100,000, open", "[".repeat(100_000).into_bytes()),
     ] {
         for path in PATHS {
-            let (answer, took) = timed(path, body.clone()).await;
-            assert_eq!(answer.status, 400, "{what} {path}: {}", answer.body);
-            answer.error_code();
-            assert!(took < Duration::from_millis(500), "{what} {path}: {took:?}");
+            let mut best = Duration::MAX;
+            for _ in 0..5 {
+                let (answer, took) = timed(path, body.clone()).await;
+                assert_eq!(answer.status, 400, "{what} {path}: {}", answer.body);
+                answer.error_code();
+                best = best.min(took);
+                if best < QUICK {
+                    break;
+                }
+            }
+            assert!(best < QUICK, "{what} {path}: {best:?}");
         }
     }
     // One level is the body's own, and one that of the elements of the innermost list.
@@ -69,8 +80,7 @@ async fn what_is_no_json_or_ambiguous_is_400_with_the_four_keys() {
     assert_ne!(answer.status, 400, "{}", answer.body);
 }
 
-/// SEC-53: each is refused before it costs anything. The catalogue allows 50 ms, which this counts
-/// over the best of a few tries: other tests run at the same time.
+/// SEC-53: each is refused before it costs anything.
 #[tokio::test]
 async fn what_asks_for_too_much_is_refused_at_once() {
     let chat = |fields: Value| {
@@ -193,7 +203,7 @@ async fn what_asks_for_too_much_is_refused_at_once() {
             assert!(answer.body.len() < 1000, "{}", answer.body);
             best = best.min(took);
         }
-        assert!(best < Duration::from_millis(50), "{param}: {best:?}");
+        assert!(best < QUICK, "{param}: {best:?}");
     }
     let million = vec![r#"{"role":"user"}"#; 1_000_000].join(",");
     let (answer, _) = timed("/v1/chat/completions", million.into_bytes()).await;

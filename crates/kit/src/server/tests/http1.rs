@@ -68,6 +68,12 @@ async fn edge_6_no_request_hides_in_another() {
         "x: a\0\r\ntransfer-encoding: chunked",
         "x\0: a",
         "x: a\rtransfer-encoding: chunked",
+        // A bare LF ends a line (RFC 9112, section 2.2), for whoever reads it so and whoever does not.
+        "content-length: 4\nx: a\ntransfer-encoding: chunked",
+        "x: a\ncontent-length: 4\r\ntransfer-encoding: chunked",
+        "x: a\ntransfer-encoding: chunked\r\ncontent-length: 4",
+        "content-length: 3\ncontent-length: 4",
+        "x: a\n transfer-encoding: chunked",
     ] {
         let mut stream = server.connect().await;
         let request = format!("POST / HTTP/1.1\r\nhost: a\r\n{headers}\r\n\r\n{chunks}{hidden}");
@@ -123,4 +129,58 @@ async fn edge_2_a_length_that_lies_harms_itself_alone() {
     assert!(answers.contains("3 bytes;"), "{answers}");
     assert!(answers.contains("HTTP/1.1 400"), "{answers}");
     assert!(server.ask(REQUEST).await.ends_with("hello"));
+}
+
+/// EDGE-6: over HTTP/2, a path that would be two lines or two words of HTTP/1.1 is none.
+#[tokio::test]
+async fn edge_6_a_path_of_http_2_hides_no_line() {
+    let served = Arc::new(AtomicUsize::new(0));
+    let count = served.clone();
+    let routes = Router::new().fallback(async move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        "served"
+    });
+    let server = Server::start(routes, Limits::default());
+    for (index, path) in [
+        &b"/ HTTP/1.1\r\nhost: b\r\n\r\nGET /smuggled"[..],
+        b"/a b",
+        b"/a\r\nx: y",
+        b"/a\nb",
+        b"/a\0",
+        b"a",
+        b"",
+        b"http://other/",
+        b"/sound",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut stream = server.connect().await;
+        let mut request = floods::headers(1, floods::GET, path);
+        request[4] |= 1;
+        let bytes = [floods::HELLO, &request].concat();
+        stream.write_all(&bytes).await.unwrap();
+        // Until it is answered or refused.
+        let sound = index == 8;
+        let answered = async {
+            while let Some((kind, payload)) = floods::next_frame(&mut stream).await {
+                match kind {
+                    // The answer, with the status 200.
+                    1 => return payload[0] == 0x88,
+                    // The stream is reset, or the connection given up.
+                    3 | 7 => return false,
+                    _ => {}
+                }
+            }
+            false
+        };
+        let answered = answered.await;
+        let path = String::from_utf8_lossy(path);
+        assert_eq!(answered, sound, "{path:?}");
+        assert_eq!(
+            served.load(Ordering::SeqCst),
+            usize::from(sound),
+            "{path:?}"
+        );
+    }
 }

@@ -135,6 +135,51 @@ async fn edge_5_a_body_that_trickles_is_over() {
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
 }
 
+/// EDGE-5: over HTTP/2, where the answer says the same and other streams go on; half a header ends
+/// the connection.
+#[tokio::test]
+async fn edge_5_what_stops_coming_over_http_2_is_over() {
+    let only = |change: fn(&mut Limits)| Server::start(echo(), limits(change));
+    let server = only(|limits| limits.body_timeout = Some(SHORT));
+    let (mut client, connection) = h2::client::handshake(server.connect().await).await.unwrap();
+    let post = || axum::http::Request::post("http://test/").body(()).unwrap();
+    let asked = async {
+        let (slow, mut body) = client.send_request(post(), false).unwrap();
+        body.send_data(Bytes::from_static(b"hello"), false).unwrap();
+        assert_eq!(slow.await.unwrap().status(), StatusCode::REQUEST_TIMEOUT);
+        let (trickled, mut body) = client.send_request(post(), false).unwrap();
+        let trickle = async {
+            while body.send_data(Bytes::from_static(b"x"), false).is_ok() {
+                tokio::time::sleep(SHORT / 5).await;
+            }
+            std::future::pending().await
+        };
+        let answer = tokio::select! {
+            answer = trickled => answer.unwrap(),
+            never = trickle => never,
+        };
+        assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+        let (other, _) = client.send_request(post(), true).unwrap();
+        assert_eq!(other.await.unwrap().status(), StatusCode::OK);
+    };
+    let all = async {
+        tokio::select! {
+            () = asked => {}
+            ended = connection => panic!("the connection has ended: {ended:?}"),
+        }
+    };
+    timeout(LIMIT, all).await.expect("the stream stays open");
+
+    let server = only(|limits| limits.header_timeout = SHORT);
+    let mut slow = server.connect().await;
+    let mut half = floods::headers(1, floods::POST, b"/");
+    // More of the header is to come.
+    half[4] = 0;
+    slow.write_all(floods::HELLO).await.unwrap();
+    slow.write_all(&half).await.unwrap();
+    while floods::next_frame(&mut slow).await.is_some() {}
+}
+
 /// A body with pauses is taken, if it is fast on the whole, and so is one that nobody limits.
 #[tokio::test]
 async fn a_body_that_pauses_is_waited_for() {

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use ::metrics::LocalRecorderGuard;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -47,8 +49,13 @@ impl Files {
 
     /// Writes a certificate of another name.
     fn renew(&self, name: &str) {
+        self.write(name, |_| {});
+    }
+
+    fn write(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new([name.to_owned(), "localhost".to_owned()]).unwrap();
+        let mut params = CertificateParams::new([name.to_owned(), "localhost".to_owned()]).unwrap();
+        change(&mut params);
         let certificate = params.signed_by(&key, &self.authority).unwrap();
         fs::write(self.path("cert.pem"), certificate.pem()).unwrap();
         fs::write(self.path("key.pem"), key.serialize_pem()).unwrap();
@@ -96,7 +103,7 @@ async fn shake(
     connector.connect(name, server.connect().await).await
 }
 
-/// EDGE-11: both protocols are agreed upon, and both versions of TLS are spoken.
+/// EDGE-11: both protocols are agreed upon.
 #[tokio::test]
 async fn edge_11_the_protocol_is_agreed_upon() {
     let files = Files::new();
@@ -162,9 +169,73 @@ async fn edge_11_old_tls_and_no_tls_are_refused() {
     assert!(!plain.contains("HTTP/1.1"), "{plain}");
 }
 
-/// EDGE-11: a renewed certificate is shown to new connections, and a stream that is open goes on.
+/// EDGE-11: TLS 1.2 is spoken, and TLS 1.3.
+#[tokio::test]
+async fn edge_11_two_versions_of_tls_are_spoken() {
+    let files = Files::new();
+    let server = Server::start(hello(), files.edge());
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let mut roots = RootCertStore::empty();
+        roots.add(files.authority.as_ref().der().clone()).unwrap();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let mut stream = shake(&server, client, "localhost").await.unwrap();
+        assert_eq!(stream.get_ref().1.protocol_version(), Some(version.version));
+        stream.write_all(REQUEST).await.unwrap();
+        assert!(read_some(&mut stream).await.ends_with("hello"));
+    }
+}
+
+/// How often the files of a certificate were read anew, as the metrics of this thread say.
+struct Reloads {
+    recorder: &'static PrometheusRecorder,
+    _guard: LocalRecorderGuard<'static>,
+}
+
+impl Reloads {
+    fn counted() -> Self {
+        let recorder: &'static _ = Box::leak(Box::new(PrometheusBuilder::new().build_recorder()));
+        Self {
+            recorder,
+            _guard: ::metrics::set_default_local_recorder(recorder),
+        }
+    }
+
+    /// Waits until files were used, or could not be, so many times.
+    async fn are(&self, result: &str, count: usize) {
+        let line = format!("{}{{result=\"{result}\"}} {count}\n", metrics::TLS_RELOADS);
+        let handle = self.recorder.handle();
+        eventually(&line, || handle.render().contains(&line)).await;
+    }
+}
+
+/// A socket of bytes that come back, on a connection that is upgraded for it.
+async fn echoing(
+    mut request: axum::extract::Request,
+) -> (StatusCode, [(&'static str, &'static str); 2]) {
+    let upgrade = hyper::upgrade::on(&mut request);
+    // It ends with its connection, and the test with both.
+    tokio::spawn(async move {
+        let mut socket = hyper_util::rt::TokioIo::new(upgrade.await.unwrap());
+        let mut bytes = [0; 16];
+        while let Ok(count @ 1..) = socket.read(&mut bytes).await {
+            socket.write_all(&bytes[..count]).await.unwrap();
+        }
+    });
+    let headers = [("connection", "upgrade"), ("upgrade", "echo")];
+    (StatusCode::SWITCHING_PROTOCOLS, headers)
+}
+
+/// EDGE-11: a renewed certificate is shown to new connections, and what is open goes on: a request
+/// of HTTP/1.1, a stream of HTTP/2, a socket. One that cannot be used changes nothing, and one that
+/// is over is shown, for clients to refuse it.
 #[tokio::test]
 async fn edge_11_a_renewed_certificate_drops_no_stream() {
+    let reloads = Reloads::counted();
     let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (handler_begun, handler_go) = (begun.clone(), go.clone());
     let slow = get(async move || {
@@ -174,44 +245,65 @@ async fn edge_11_a_renewed_certificate_drops_no_stream() {
     });
     let files = Files::new();
     let edge = files.edge();
-    let server = Server::start(hello().route("/slow", slow), edge.clone());
+    let routes = hello().route("/slow", slow).route("/socket", get(echoing));
+    let server = Server::start(routes, edge.clone());
     let current = edge
         .tls
         .clone()
         .unwrap()
         .keep_current(server.shutdown.clone());
     server.shutdown.spawn(current);
-    let mut open = shake(&server, files.client(&[]), "first.test")
-        .await
-        .unwrap();
-    open.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n")
+    let open = async |protocols: &[&str]| {
+        let shaken = shake(&server, files.client(protocols), "first.test").await;
+        shaken.unwrap()
+    };
+    let mut request = open(&[]).await;
+    request
+        .write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n")
         .await
         .unwrap();
     begun.notified().await;
+    let (mut client, connection) = h2::client::handshake(open(&["h2"]).await).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let (stream, _) = client.send_request(floods::get("/slow"), true).unwrap();
+    begun.notified().await;
+    let mut socket = open(&[]).await;
+    socket
+        .write_all(
+            b"GET /socket HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n",
+        )
+        .await
+        .unwrap();
+    assert!(read_some(&mut socket).await.starts_with("HTTP/1.1 101"));
 
     // A file that is no certificate changes nothing.
     let good = fs::read(files.path("cert.pem")).unwrap();
     fs::write(files.path("cert.pem"), "no certificate").unwrap();
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
-    shake(&server, files.client(&[]), "first.test")
-        .await
-        .unwrap();
+    reloads.are("failed", 1).await;
+    open(&[]).await;
     fs::write(files.path("cert.pem"), good).unwrap();
 
     files.renew("second.test");
-    let renewed = async {
-        while shake(&server, files.client(&[]), "second.test")
-            .await
-            .is_err()
-        {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(LIMIT, renewed)
+    reloads.are("loaded", 1).await;
+    shake(&server, files.client(&[]), "second.test")
         .await
-        .expect("the old certificate stays");
-    go.notify_one();
-    assert!(read_some(&mut open).await.ends_with("finished"));
+        .unwrap();
+
+    files.write("second.test", |params| {
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    });
+    reloads.are("loaded", 2).await;
+    let refused = shake(&server, files.client(&[]), "second.test").await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("expired"), "{refused}");
+
+    go.notify_waiters();
+    assert!(read_some(&mut request).await.ends_with("finished"));
+    let body = stream.await.unwrap().into_body().data().await;
+    assert_eq!(body.unwrap().unwrap(), "finished");
+    socket.write_all(b"still there").await.unwrap();
+    assert_eq!(read_some(&mut socket).await, "still there");
+    connection.abort();
 }
 
 /// EDGE-7: connections that never say hello are closed, and hold no place after that.
