@@ -102,7 +102,7 @@ async fn edge_5_slowhttptest_holds_nothing() {
         assert_available(&text);
     }
     // More than the kernel's buffers take. Here it does not notice that it was closed.
-    let slow_read = &["-X", "-w", "64", "-y", "256", "-n", "1", "-z", "64"];
+    let slow_read = &["-X", "-w", "64", "-y", "256", "-n", "1", "-z", "32"];
     let mut attack = slowhttptest(&cluster, "/openapi.json", slow_read);
     let port = cluster
         .base_url

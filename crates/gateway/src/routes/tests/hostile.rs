@@ -96,7 +96,7 @@ async fn what_asks_for_too_much_is_refused_at_once() {
         vec![r#"{"role":"user"}"#; 260_000].join(",")
     );
     let turns = |fields: &str| {
-        let turns = vec![r#"{"role":"user","content":""}"#; 100_000].join(",");
+        let turns = vec![r#"{"role":"user","content":""}"#; 20_000].join(",");
         format!(r#"{{"model": "m", "max_tokens": 1, {fields}: [{turns}]}}"#)
     };
     let long = "k".repeat(100_000);
