@@ -31,7 +31,7 @@ pub struct Limits {
     /// a second on the whole. Shorter breaks clients with a bad network.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Option<Duration>,
-    /// How long a reader may take nothing of what waits for it, and after which it must take 128
+    /// How long a reader may take nothing of what waits for it, and after which it must take 64
     /// bytes a second on the whole. Longer holds its slot in an engine for so long.
     #[serde(with = "humantime_serde")]
     pub write_timeout: Option<Duration>,
