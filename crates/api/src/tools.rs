@@ -8,6 +8,7 @@ use crate::bounds;
 
 /// `{"type": "function", "function": …}`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Tool {
     /// Always `function`.
     #[serde(rename = "type")]
@@ -40,6 +41,7 @@ pub struct FunctionDefinition {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
+    deny_unknown_fields,
     expecting = "must be `auto`, `none`, `required` or an object that names a function"
 )]
 pub enum ToolChoice {
@@ -58,6 +60,7 @@ pub enum ToolChoice {
 
 /// The name of a function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct FunctionName {
     /// The name.
     pub name: String,

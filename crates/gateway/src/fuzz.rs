@@ -71,7 +71,7 @@ fn chat(dialect: Dialect, mut request: ChatRequest) -> Result<FanOut, ApiError> 
 fn text(dialect: Dialect, mut request: CompletionRequest) -> Result<FanOut, ApiError> {
     request::check_completion(dialect, &mut request)?;
     request::stream_options(request.stream, request.stream_options)?;
-    request::from_completion(request, &Config::default())
+    request::from_completion(dialect, request, &Config::default())
 }
 
 /// Reads and checks a message on the WebSocket.

@@ -220,7 +220,8 @@ fn is_empty(delta: &Delta) -> bool {
     }
 }
 
-fn truncated() -> Error {
+/// The error of a generation that ends without an end.
+pub fn truncated() -> Error {
     Error::new(
         ErrorCode::WorkerFailed,
         "the worker stopped before the answer was complete",

@@ -10,6 +10,7 @@ use fathom_kit::server::BodyStalled;
 use fathom_proto::ErrorCode;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
+use http_body_util::LengthLimitError;
 use schemars::JsonSchema;
 use serde::de::{Deserialize, DeserializeOwned};
 
@@ -230,7 +231,9 @@ pub fn too_large() -> ApiError {
 
 /// Why a body could not be read.
 fn unreadable(rejection: BytesRejection) -> ApiError {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+    let is_too_large = rejection.status() == StatusCode::PAYLOAD_TOO_LARGE
+        || is_caused_by::<LengthLimitError>(&rejection);
+    if is_too_large {
         too_large()
     } else if BodyStalled::is_cause_of(&rejection) {
         ApiError::new(
@@ -240,7 +243,7 @@ fn unreadable(rejection: BytesRejection) -> ApiError {
     } else if is_caused_by::<NotInflated>(&rejection) {
         ApiError::new(
             ErrorCode::InvalidRequest,
-            "the body is not whole, or not what its `Content-Encoding` says, or too large as it is",
+            "the body is not whole, or not what its `Content-Encoding` says",
         )
     } else {
         ApiError::new(

@@ -26,7 +26,7 @@
 //! - [`openapi`](mod@openapi): the description of all routes, made of the table and of its types
 //! - [`origin`]: which pages of the web may speak to this server
 //! - [`record`]: the id of a request, its log line and its metrics
-//! - [`error`]: errors as HTTP answers
+//! - [`error`]: errors as HTTP answers, each in the form of its path
 //! - [`fuzz`]: where bytes of callers are first read, for fuzzers
 //! - [`watch`]: whether the services behind can be reached
 

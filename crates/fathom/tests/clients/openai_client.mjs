@@ -177,8 +177,19 @@ async function leaves() {
   }
   const ask = { model: slow, messages, max_tokens: 1 }
   await chats.create(ask)
-  const signal = AbortSignal.timeout(500)
-  await assert.rejects(chats.create({ model: slow, messages }, { signal }), OpenAI.APIUserAbortError)
+  const givesUp = async () => {
+    const signal = AbortSignal.timeout(500)
+    await assert.rejects(chats.create({ model: slow, messages }, { signal }), OpenAI.APIUserAbortError)
+  }
+  await givesUp()
+  await chats.create(ask)
+
+  // The one that gives up waits for its turn: in the line it would have the place next.
+  const running = await chats.create({ model: slow, messages, stream: true })
+  const chunks = running[Symbol.asyncIterator]()
+  while (!(await chunks.next()).value.choices[0].delta.content);
+  await givesUp()
+  running.controller.abort()
   await chats.create(ask)
 }
 

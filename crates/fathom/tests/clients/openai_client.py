@@ -190,14 +190,22 @@ def leaves():
 
 
 async def leaves_while_it_waits():
+    """For the rest of an answer, and for its turn: whoever stays in the line has the place next."""
     async with openai.AsyncOpenAI(**SERVER, max_retries=0) as client:
         ask = {"model": SLOW, "messages": MESSAGES}
-        try:
-            await asyncio.wait_for(client.chat.completions.create(**ask), 0.5)
-        except TimeoutError:
-            pass
-        else:
+
+        async def give_up():
+            try:
+                await asyncio.wait_for(client.chat.completions.create(**ask), 0.5)
+            except TimeoutError:
+                return
             raise AssertionError("an answer of half an hour came")
+
+        await give_up()
+        async with await client.chat.completions.create(**ask, stream=True) as running:
+            while not (await anext(running)).choices[0].delta.content:
+                pass
+            await give_up()
         stream = await client.chat.completions.create(**ask, max_tokens=1, stream=True)
         assert [chunk async for chunk in stream][-1].choices[0].finish_reason == "length"
 

@@ -14,9 +14,12 @@ use crate::process::{eventually, test_path};
 use crate::programs::{file, runs};
 
 /// The programs, and the names of their own models.
-const CLIENTS: [(&str, &str); 4] = [
+const CLIENTS: [(&str, &str); 7] = [
     ("openai_client.py", "openai-python"),
     ("langchain_client.py", "langchain"),
+    ("anthropic_client.py", "anthropic"),
+    ("websockets_client.py", "websockets"),
+    ("grpcio_client.py", "grpcio"),
     ("openai_client.mjs", "openai-node"),
     ("ai_sdk_client.mjs", "ai-sdk"),
 ];
@@ -37,15 +40,32 @@ async fn clients_that_others_wrote_work_unchanged() {
     for printed in join_all(running).await {
         assert_eq!(printed, "ok\n");
     }
-    // Each has left while an answer was written, and one that was not begun.
-    eventually("nothing runs", Duration::from_secs(5), async || {
-        let (_, metrics) = server.admin("run/worker-0.admin.sock", "/metrics").await?;
-        let mut running = metrics
-            .lines()
-            .filter(|line| line.starts_with("fathom_worker_running"));
-        running.all(|line| line.ends_with(" 0")).then_some(())
-    })
-    .await;
+    // Each has left while an answer was written, and one that was not begun. The real weights have a
+    // process of their own.
+    for (socket, engine) in [
+        ("admin.sock", "sim-words"),
+        ("run/worker-0.admin.sock", "SmolLM2"),
+    ] {
+        let what = format!("nothing of {engine} runs or waits");
+        eventually(&what, Duration::from_secs(5), async || {
+            let (_, metrics) = server.admin(socket, "/metrics").await?;
+            ["fathom_worker_running", "fathom_worker_queued"]
+                .iter()
+                .all(|gauge| is_zero(&metrics, gauge, engine))
+                .then_some(())
+        })
+        .await;
+    }
+}
+
+/// Whether a gauge of this engine is there, and 0.
+fn is_zero(metrics: &str, gauge: &str, engine: &str) -> bool {
+    let begin = format!("{gauge}{{engine=\"{engine}");
+    let mut found = metrics
+        .lines()
+        .filter(|line| line.starts_with(&begin))
+        .peekable();
+    found.peek().is_some() && found.all(|line| line.ends_with(" 0"))
 }
 
 /// A server that thinks and calls functions, and where it is.
@@ -59,9 +79,10 @@ async fn upstream() -> (Child, String) {
     (python, format!("http://127.0.0.1:{port}/v1"))
 }
 
-/// A server with three models for all clients, and two for each: one that is full for every second
-/// request, and one that has a single place and takes a minute for a word. It neither retries nor
-/// waits itself, so that clients see what fails.
+/// A server with three models for all clients, and three for each: one that is full for every second
+/// request, one that gives up after two words or, every second time, before the first, and one that
+/// has a single place and takes a minute for a word. It neither retries nor waits itself, so that
+/// clients see what fails.
 async fn server(upstream: &str) -> Server {
     let home = home();
     let mut engines = vec![
@@ -72,14 +93,18 @@ async fn server(upstream: &str) -> Server {
     ];
     let mut models = vec!["deepseek-reasoner".to_owned()];
     for (_, client) in CLIENTS {
-        let (flaky, slow) = (format!("flaky-{client}"), format!("slow-{client}"));
+        let named = |kind: &str| format!("{kind}-{client}");
+        let (flaky, broken, slow) = (named("flaky"), named("broken"), named("slow"));
         engines.push(format!(
             r#"kind="sim", serves=["{flaky}"], faults=[{{kind="full", every=2}}]"#
         ));
         engines.push(format!(
+            r#"kind="sim", serves=["{broken}"], faults=[{{kind="fail", every=2}}, {{kind="fail", after=2}}]"#
+        ));
+        engines.push(format!(
             r#"kind="sim", serves=["{slow}"], capacity=1, max_queue_age="5s", inter_token="1m""#
         ));
-        models.extend([flaky, slow]);
+        models.extend([flaky, broken, slow]);
     }
     for model in models {
         let create = "--owned-by tests --context-length 1024 --target";

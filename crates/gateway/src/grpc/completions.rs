@@ -79,7 +79,11 @@ impl Completions {
             Completion::Text(mut text) => {
                 request::check_completion(Dialect::OpenAi, &mut text)?;
                 let stream = request::stream_options(text.stream, text.stream_options)?;
-                (stream, "cmpl", request::from_completion(*text, config)?)
+                (
+                    stream,
+                    "cmpl",
+                    request::from_completion(Dialect::OpenAi, *text, config)?,
+                )
             }
         };
         asked.timeout = caller.timeout;

@@ -15,19 +15,22 @@ use prost::Message;
 
 use super::{error_message, many, one};
 use crate::answer::choice_index;
+use crate::dialect::Dialect;
 use crate::embedding::Embedded;
-use crate::error::{ApiError, body};
+use crate::error::ApiError;
 use crate::generation::{Generation, Output, WholeChoice};
 
-/// The answer to a completion whose id is `id`.
+/// The answer to a completion whose id is `id`; an error that ends its stream is in the words of
+/// `dialect`.
 pub async fn respond(
     generation: Generation,
     id: String,
     stream: bool,
+    dialect: Dialect,
 ) -> Result<Response, ApiError> {
     if stream {
-        let pieces = Delimited(Some(Pieces { generation, id }));
-        return Ok(many(Body::from_stream(pieces)));
+        let pieces = Some(Pieces { generation, id });
+        return Ok(many(Body::from_stream(Delimited { pieces, dialect })));
     }
     Ok(one(&whole(generation, id).await?))
 }
@@ -106,13 +109,18 @@ impl Stream for Pieces {
 }
 
 /// The same, each message behind its length. A failure is the last message.
-struct Delimited(Option<Pieces>);
+struct Delimited {
+    /// `None`: all was sent.
+    pieces: Option<Pieces>,
+    dialect: Dialect,
+}
 
 impl Stream for Delimited {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(pieces) = &mut self.0 else {
+        let dialect = self.dialect;
+        let Some(pieces) = &mut self.pieces else {
             return Poll::Ready(None);
         };
         let message = match ready!(pieces.poll_next_unpin(context)) {
@@ -120,14 +128,14 @@ impl Stream for Delimited {
             Some(Err(error)) => {
                 error.log_cause(Some(pieces.request_id()));
                 let message = pb::CreateCompletionResponse {
-                    error: Some(error_message(body(&error))),
+                    error: Some(error_message(dialect.body(&error))),
                     ..head(&pieces.generation, &pieces.id)
                 };
-                self.0 = None;
+                self.pieces = None;
                 message
             }
             None => {
-                self.0 = None;
+                self.pieces = None;
                 return Poll::Ready(None);
             }
         };

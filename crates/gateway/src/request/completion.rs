@@ -7,13 +7,16 @@ use super::fan_out::check_prompts;
 use super::sampling::{Fields, stops};
 use super::{FanOut, defaults, elsewhere, extra, model, positive, top_logprobs, user};
 use crate::config::Config;
+use crate::dialect::Dialect;
 use crate::error::ApiError;
 
 /// OpenAI's default for completions that name no `max_tokens`.
 const DEFAULT_MAX_TOKENS: u32 = 16;
 
-/// The domain's form of a completion request.
+/// The domain's form of a completion request. DeepSeek has no such default, so that a completion
+/// there is as long as a chat.
 pub fn from_completion(
+    dialect: Dialect,
     mut request: CompletionRequest,
     config: &Config,
 ) -> Result<FanOut, ApiError> {
@@ -40,7 +43,13 @@ pub fn from_completion(
             Some(0) if echo => Some(0),
             asked => positive("max_tokens", asked)?,
         },
-        defaults: defaults(config, DEFAULT_MAX_TOKENS),
+        defaults: defaults(
+            config,
+            match dialect {
+                Dialect::OpenAi => DEFAULT_MAX_TOKENS,
+                Dialect::DeepSeek { .. } => config.default_max_tokens,
+            },
+        ),
         stop: stops(request.stop)?,
         logprobs: request
             .logprobs

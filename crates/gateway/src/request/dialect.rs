@@ -45,7 +45,7 @@ pub fn check_completion(dialect: Dialect, request: &mut CompletionRequest) -> Re
 }
 
 /// An answer cannot go on from a text that is taken for a whole turn.
-fn refuse_prefix(messages: &[Message]) -> Result<(), ApiError> {
+pub(super) fn refuse_prefix(messages: &[Message]) -> Result<(), ApiError> {
     match messages.iter().position(|it| it.prefix == Some(true)) {
         Some(index) => Err(ApiError::invalid(
             format!("messages[{index}].prefix"),
@@ -71,11 +71,15 @@ fn check_fields(extra: &mut Extra) -> Result<(), ApiError> {
     }
     match extra.get("thinking") {
         None | Some(Value::Null) => {}
-        Some(thinking) if matches!(thinking["type"].as_str(), Some("enabled" | "disabled")) => {}
+        Some(thinking)
+            if matches!(
+                thinking["type"].as_str(),
+                Some("enabled" | "disabled" | "adaptive")
+            ) => {}
         Some(_) => {
             return Err(ApiError::invalid(
                 "thinking.type",
-                "`thinking` is `{\"type\": \"enabled\"}` or `{\"type\": \"disabled\"}`",
+                "the `type` of `thinking` must be `enabled`, `disabled` or `adaptive`",
             ));
         }
     }

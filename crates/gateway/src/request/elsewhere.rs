@@ -12,7 +12,14 @@ pub type Elsewhere<'a> = (&'a str, &'a [&'a str]);
 /// What the chat has and a completion has not.
 pub const CHAT: Elsewhere<'_> = (
     "POST /v1/chat/completions",
-    &["tools", "tool_choice", "top_logprobs", "response_format"],
+    &[
+        "tools",
+        "tool_choice",
+        "top_logprobs",
+        "response_format",
+        "messages",
+        "max_completion_tokens",
+    ],
 );
 /// What a completion has and the chat has not.
 pub const COMPLETIONS: Elsewhere<'_> = ("POST /v1/completions", &["best_of", "echo", "suffix"]);

@@ -71,7 +71,7 @@ pub fn check_prompts(prompts: usize) -> Result<(), ApiError> {
 /// prompt in common, which may be large, and few run at a time.
 pub struct Requests {
     /// What all of them have in common; its prompt is that of the choices that come next.
-    next: GenerateRequest,
+    next: Box<GenerateRequest>,
     /// What is behind the gap before which all prompts are.
     after: Option<String>,
     prompts: vec::IntoIter<Prompt>,
@@ -87,7 +87,7 @@ impl Requests {
             _ => None,
         };
         Self {
-            next: request,
+            next: Box::new(request),
             after,
             prompts: more_prompts.into_iter(),
             per_prompt,
@@ -119,13 +119,13 @@ impl Iterator for Requests {
         let nothing = Prompt::Text(String::new());
         let mut request = match self.len() {
             0 => mem::replace(
-                &mut self.next,
+                &mut *self.next,
                 GenerateRequest::new(ModelId::from(""), nothing),
             ),
-            _ if self.choice < self.per_prompt => self.next.clone(),
+            _ if self.choice < self.per_prompt => (*self.next).clone(),
             _ => {
                 let prompt = mem::replace(&mut self.next.prompt, nothing);
-                let mut request = self.next.clone();
+                let mut request = (*self.next).clone();
                 request.prompt = prompt;
                 request
             }

@@ -5,6 +5,8 @@ use fathom_api::chat::{Content, Message, Part};
 use fathom_api::tools::ToolCall as ApiToolCall;
 use fathom_proto::inference::{ChatMessage, ChatRole, Json, Prompt, ToolCall};
 
+use serde_json::Value;
+
 use super::{extra, json};
 use crate::error::ApiError;
 
@@ -90,7 +92,7 @@ fn turn(index: usize, message: Message) -> Result<ChatMessage, ApiError> {
     })
 }
 
-/// The text, or, where there is more than text, the parts as they are.
+/// The text, or, where there is more than text, or more said of it, the parts as they are.
 fn content(index: usize, parts: Vec<Part>) -> Result<(String, Option<Json>), ApiError> {
     let lacks_text = |part: &Part| part.kind == "text" && part.text.is_none();
     if let Some(i) = parts.iter().position(lacks_text) {
@@ -99,7 +101,8 @@ fn content(index: usize, parts: Vec<Part>) -> Result<(String, Option<Json>), Api
             "a part of the type `text` needs a `text`",
         ));
     }
-    if parts.iter().any(|part| part.kind != "text") {
+    let is_plain = |part: &Part| part.kind == "text" && part.extra.values().all(Value::is_null);
+    if !parts.iter().all(is_plain) {
         return Ok((String::new(), Some(json(&parts))));
     }
     Ok((

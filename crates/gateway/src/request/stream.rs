@@ -3,6 +3,7 @@
 use fathom_api::stream::StreamRequest;
 use fathom_proto::inference::{ChatMessage, ChatRole, GenerateRequest, Prompt};
 
+use super::dialect::refuse_prefix;
 use super::messages::conversation;
 use super::sampling::{Fields, stops};
 use super::{FanOut, chat_budget, defaults, elsewhere, extra, format, model, user};
@@ -17,12 +18,21 @@ pub fn from_stream(mut request: StreamRequest, config: &Config) -> Result<FanOut
     elsewhere::refuse(&mut request.extra, elsewhere::MORE_THAN_TEXT)?;
     elsewhere::refuse(&mut request.extra, elsewhere::COMPLETIONS)?;
     // It always streams, and always tells the counts.
-    for name in ["stream", "stream_options"] {
-        request.extra.shift_remove(name);
+    request.extra.shift_remove("stream");
+    if let Some(options) = request.extra.shift_remove("stream_options")
+        && options["include_obfuscation"] == true
+    {
+        return Err(ApiError::invalid(
+            "stream_options.include_obfuscation",
+            "`include_obfuscation` is not supported here; use `POST /v1/chat/completions`",
+        ));
     }
     let prompt = match (request.prompt, request.messages) {
         (Some(content), None) => Prompt::Chat(vec![ChatMessage::new(ChatRole::User, content)]),
-        (None, Some(messages)) => conversation(messages)?,
+        (None, Some(messages)) => {
+            refuse_prefix(&messages)?;
+            conversation(messages)?
+        }
         _ => {
             return Err(ApiError::invalid(
                 "prompt",

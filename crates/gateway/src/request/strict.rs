@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use fathom_api::tools::Tool;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::ApiError;
 use crate::json::shortened;
@@ -57,20 +57,39 @@ fn closed(schema: &Value, path: &Path<'_>) -> Result<(), (String, &'static str)>
             }
         }
         Value::Object(members) => {
-            if members.get("type").is_some_and(|kind| kind == "object") {
+            if is_of_objects(members) {
                 object(schema)
                     .map_err(|(name, message)| (Path::Member(path, name).to_string(), message))?;
             }
             for (name, member) in members {
-                // These hold values, and not schemas.
-                if !matches!(name.as_str(), "enum" | "const" | "default" | "examples") {
-                    closed(member, &Path::Member(path, name))?;
+                let path = Path::Member(path, name);
+                match name.as_str() {
+                    // These hold values, and not schemas.
+                    "enum" | "const" | "default" | "examples" => {}
+                    // And these schemas by names of the caller's, which may be any.
+                    "properties" | "patternProperties" | "$defs" | "definitions"
+                    | "dependentSchemas" => {
+                        for (name, schema) in member.as_object().into_iter().flatten() {
+                            closed(schema, &Path::Member(&path, name))?;
+                        }
+                    }
+                    _ => closed(member, &path)?,
                 }
             }
         }
         _ => {}
     }
     Ok(())
+}
+
+/// Whether what the schema allows may be an object that it says something of.
+fn is_of_objects(schema: &Map<String, Value>) -> bool {
+    schema.contains_key("properties")
+        || match schema.get("type") {
+            Some(Value::String(kind)) => kind == "object",
+            Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "object"),
+            _ => false,
+        }
 }
 
 /// Checks one object; tells which member is wrong.

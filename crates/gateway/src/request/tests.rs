@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::dialect::Dialect;
 
 fn chat(fields: Value) -> Result<FanOut, fathom_proto::Error> {
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
@@ -18,7 +19,8 @@ fn chat(fields: Value) -> Result<FanOut, fathom_proto::Error> {
 
 fn completion(fields: Value) -> Result<FanOut, fathom_proto::Error> {
     let body = json!({"model": "m", "prompt": "hi"});
-    from_completion(with(body, fields), &Config::default()).map_err(|error| error.0)
+    from_completion(Dialect::OpenAi, with(body, fields), &Config::default())
+        .map_err(|error| error.0)
 }
 
 fn socket(fields: Value) -> Result<FanOut, fathom_proto::Error> {
@@ -76,7 +78,14 @@ fn absent_fields_stay_absent_beside_the_configured_defaults() {
     for (asked, max_tokens) in [
         (from_chat(with(hi.clone(), none.clone()), &config), 100),
         (from_stream(with(hi, none.clone()), &config), 100),
-        (from_completion(with(text, none), &config), 16),
+        (
+            from_completion(Dialect::OpenAi, with(text.clone(), none.clone()), &config),
+            16,
+        ),
+        (
+            from_completion(Dialect::DeepSeek { beta: true }, with(text, none), &config),
+            100,
+        ),
     ] {
         let request = one(asked.map_err(|error| error.0));
         assert_eq!(request.sampling, Sampling::default());
@@ -173,7 +182,7 @@ fn fields_that_are_not_known_pass_through_as_they_are() {
     assert!(one(request.map_err(|error| error.0)).extra == expected);
     let body = body.replacen(r#""messages":[{"role":"user","content":"hi"}],"#, "", 1);
     let parsed: CompletionRequest = crate::json::parse(body.as_bytes()).unwrap();
-    let request = from_completion(parsed, &Config::default());
+    let request = from_completion(Dialect::OpenAi, parsed, &Config::default());
     assert!(one(request.map_err(|error| error.0)).extra == expected);
 }
 
@@ -184,6 +193,9 @@ fn text_parts_are_joined_and_a_developer_is_a_system() {
     assert_eq!(turn.role, ChatRole::System);
     assert_eq!(turn.content, "ab");
     assert!(turn.parts.is_none());
+    let said = json!({"type": "text", "text": "a", "prompt_cache_breakpoint": {}});
+    let turn = self::turn(json!({"role": "user", "content": [said]}));
+    assert!(turn.parts.is_some(), "what is said of a text is not lost");
 }
 
 #[test]
@@ -220,7 +232,7 @@ fn turns_with_calls_and_their_results_reach_the_engine() {
 #[test]
 fn each_choice_has_a_seed_of_its_own_that_is_the_same_again() {
     let seeds = |asked: Result<FanOut, fathom_proto::Error>| -> Vec<Option<u64>> {
-        let requests = asked.unwrap().requests.into_iter();
+        let requests = asked.unwrap().requests;
         requests.map(|request| request.sampling.seed).collect()
     };
     assert_eq!(
@@ -235,7 +247,7 @@ fn each_choice_has_a_seed_of_its_own_that_is_the_same_again() {
 #[test]
 fn a_prompt_has_every_form() {
     let prompts = |fields: Value| -> Vec<Prompt> {
-        let requests = completion(fields).unwrap().requests.into_iter();
+        let requests = completion(fields).unwrap().requests;
         requests.map(|request| request.prompt).collect()
     };
     let text = |text: &str| Prompt::Text(text.to_owned());

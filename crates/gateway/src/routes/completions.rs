@@ -52,7 +52,7 @@ pub fn checked(
 ) -> Result<Checked<CompletionEvents>, ApiError> {
     request::check_completion(dialect, &mut request)?;
     let stream = request::stream_options(request.stream, request.stream_options)?;
-    let asked = request::from_completion(request, config)?;
+    let asked = request::from_completion(dialect, request, config)?;
     let choices = asked.requests.len();
     let events = stream.map(|options| CompletionEvents::new(id, choices, options, dialect));
     Ok(Checked { asked, events })

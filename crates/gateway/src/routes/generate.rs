@@ -57,7 +57,7 @@ impl Wanted {
         let Checked { asked, events } = checked;
         if format == Format::Protobuf {
             let generation = Generation::start(&gateway, &session, &record, asked).await?;
-            return protobuf::respond(generation, id, events.is_some()).await;
+            return protobuf::respond(generation, id, events.is_some(), dialect).await;
         }
         let alive = match &events {
             Some(events) => KeepAlive::events(&gateway.config, events.clone(), &record),

@@ -22,8 +22,11 @@ use crate::record::Record;
 use crate::{Gateway, answer, event_stream, request};
 
 /// What a chat calls otherwise.
-const NAMES: [(&str, &str); 3] = [
+const NAMES: [(&str, &str); 6] = [
     ("response_format", "output_config.format"),
+    ("reasoning_effort", "output_config.effort"),
+    ("max_completion_tokens", "max_tokens"),
+    ("user_id", "metadata.user_id"),
     (".function.parameters", ".input_schema"),
     (".function.", "."),
 ];

@@ -21,9 +21,12 @@ use crate::record::Record;
 use crate::{Gateway, event_stream, request};
 
 /// What a chat calls otherwise.
-const NAMES: [(&str, &str); 3] = [
+const NAMES: [(&str, &str); 6] = [
+    ("max_completion_tokens", "max_output_tokens"),
     ("max_tokens", "max_output_tokens"),
     ("response_format", "text.format"),
+    ("reasoning_effort", "reasoning.effort"),
+    ("verbosity", "text.verbosity"),
     (".function.", "."),
 ];
 
@@ -67,7 +70,7 @@ async fn whole(
     if let Some(choice) = whole.choices.into_iter().next() {
         end(&mut response, choice.reason.clone(), whole.usage)?;
         let summarises = response.reasoning.summary.is_some();
-        response.output = output(choice, request_id, summarises);
+        response.output = output(choice, request_id, summarises, response.status);
     }
     if let (Status::Incomplete, Some(last)) = (response.status, response.output.last_mut()) {
         set_status(last, Status::Incomplete);
@@ -79,14 +82,16 @@ fn renamed(error: Error) -> Error {
     request::renamed(error, "input", &NAMES)
 }
 
-fn output(choice: WholeChoice, request_id: &str, summarises: bool) -> Vec<Item> {
+fn output(choice: WholeChoice, request_id: &str, summarises: bool, status: Status) -> Vec<Item> {
     let mut output = Vec::new();
+    // One that is cut off while it thinks has not begun to answer.
+    let thinks = status == Status::Incomplete && !choice.reasoning.is_empty();
     if !choice.reasoning.is_empty() {
         let mut item = thought(item_id("rs", request_id, output.len()));
         put(&mut item, thought_part(choice.reasoning, summarises));
         output.push(item);
     }
-    if !choice.text.is_empty() || choice.tool_calls.is_empty() {
+    if !choice.text.is_empty() || (choice.tool_calls.is_empty() && !thinks) {
         let mut item = message(item_id("msg", request_id, output.len()));
         put(&mut item, text_part(choice.text, choice.logprobs));
         output.push(item);

@@ -1,6 +1,6 @@
 //! Fields of the public request that the gateway does not know, for engines of ours.
 
-use fathom_proto::inference::Json;
+use fathom_proto::inference::{ChatMessage, Json};
 use serde_json::{Map, Value};
 
 use crate::Error;
@@ -26,6 +26,51 @@ pub(super) fn harmless(extra: Option<&Json>) -> Result<Map<String, Value>, Error
         }),
         None => Ok(fields),
     }
+}
+
+/// Makes a turn of a conversation the text that engines of ours read. [`Error::Unsupported`] names
+/// what says more, by the number of the turn.
+pub(super) fn plain(index: usize, turn: &mut ChatMessage) -> Result<(), Error> {
+    let unsupported = |name: &str, problem: &str| Error::Unsupported {
+        param: format!("messages[{index}]{name}"),
+        problem: problem.to_owned(),
+    };
+    if let Some(Json(text)) = &turn.extra {
+        let fields: Map<String, Value> = serde_json::from_str(text)
+            .map_err(|_| unsupported("", "what it has besides is no JSON object"))?;
+        if let Some(name) = says_more(&fields) {
+            return Err(unsupported(&format!(".{name}"), "leave it out"));
+        }
+    }
+    let Some(Json(parts)) = turn.parts.take() else {
+        return Ok(());
+    };
+    let parts: Vec<Map<String, Value>> = serde_json::from_str(&parts)
+        .map_err(|_| unsupported(".content", "it is no list of parts"))?;
+    for mut part in parts {
+        match (part.remove("type"), part.remove("text")) {
+            (Some(Value::String(kind)), Some(Value::String(text)))
+                if kind == "text" && says_more(&part).is_none() =>
+            {
+                turn.content.push_str(&text);
+            }
+            _ => {
+                let problem = "it reads text only; leave other parts out";
+                return Err(unsupported(".content", problem));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The name of a field that would change what is said. Hints on caches of others do not.
+fn says_more(fields: &Map<String, Value>) -> Option<&str> {
+    let says_nothing =
+        |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+    let is_hint = |name: &str| matches!(name, "cache_control" | "prompt_cache_breakpoint");
+    let mut fields = fields.iter();
+    let more = fields.find(|(name, value)| !says_nothing(value) && !is_hint(name));
+    more.map(|(name, _)| name.as_str())
 }
 
 /// Whether the answer is what was asked for although nothing comes of the field here. What is not
@@ -58,6 +103,8 @@ fn is_harmless(name: &str, value: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use fathom_proto::inference::ChatRole;
+
     use super::*;
 
     #[test]
@@ -69,6 +116,43 @@ mod tests {
         assert!(matches!(error, Error::Unsupported { param, .. } if param == "functions"));
         assert!(check("[]").is_err());
         assert!(check(r#"{"repetition_penalty": 1.1}"#).is_err());
+    }
+
+    fn turn(parts: Option<&str>, extra: &str) -> ChatMessage {
+        let mut turn = ChatMessage::new(ChatRole::User, "");
+        turn.parts = parts.map(|parts| Json(parts.to_owned()));
+        turn.extra = Some(Json(extra.to_owned()));
+        turn
+    }
+
+    #[test]
+    fn what_a_turn_says_in_a_field_that_nobody_reads_is_refused() {
+        let check = |extra: &str| plain(3, &mut turn(None, extra));
+        assert!(check(r#"{"refusal": null, "annotations": [], "cache_control": {}}"#).is_ok());
+        let error = check(r#"{"refusal": "no"}"#).unwrap_err();
+        assert!(
+            matches!(error, Error::Unsupported { param, .. } if param == "messages[3].refusal")
+        );
+    }
+
+    #[test]
+    fn parts_that_are_text_are_read_and_others_are_refused() {
+        let hint = r#"{"type": "text", "text": "b", "cache_control": {"type": "ephemeral"}}"#;
+        let mut two = turn(
+            Some(&format!(r#"[{{"type": "text", "text": "a"}}, {hint}]"#)),
+            "{}",
+        );
+        plain(0, &mut two).unwrap();
+        assert_eq!((&*two.content, two.parts.is_none()), ("ab", true));
+        for part in [
+            r#"{"type": "image_url", "image_url": {"url": "u"}}"#,
+            r#"{"type": "text", "text": "a", "language": "de"}"#,
+        ] {
+            let error = plain(1, &mut turn(Some(&format!("[{part}]")), "{}")).unwrap_err();
+            assert!(
+                matches!(error, Error::Unsupported { param, .. } if param == "messages[1].content")
+            );
+        }
     }
 
     /// Each row of the table in docs/wire.md whose field reaches the engines.

@@ -200,7 +200,7 @@ impl Engine for Local {
                 problem: "its weights are real; leave it out".to_owned(),
             });
         }
-        let thoughts = Thoughts::asked_for(&known);
+        let thoughts = Thoughts::asked_for(&known)?;
         let place = self.admission.enter()?;
         let (place, prepared) = self.prepare(place, &request, thoughts).await?;
         let tokens = prepared.tokens.len();
@@ -240,7 +240,7 @@ impl Engine for Local {
     }
 
     async fn count_tokens(&self, request: GenerateRequest) -> Result<u32, Error> {
-        let thoughts = Thoughts::asked_for(&extra::harmless(request.extra.as_ref())?);
+        let thoughts = Thoughts::asked_for(&extra::harmless(request.extra.as_ref())?)?;
         // As many prompts are read at a time as there are places.
         let place = self.admission.enter()?;
         let weights = self.weights.clone();

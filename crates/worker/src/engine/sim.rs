@@ -79,10 +79,15 @@ impl Engine for Sim {
 
     async fn generate(
         &self,
-        request: GenerateRequest,
+        mut request: GenerateRequest,
         context: RequestContext,
     ) -> Result<TokenStream, Error> {
         check(&request)?;
+        if let Prompt::Chat(turns) = &mut request.prompt {
+            for (index, turn) in turns.iter_mut().enumerate() {
+                extra::plain(index, turn)?;
+            }
+        }
         let fault = self.faults.next(extra::harmless(request.extra.as_ref())?)?;
         if is(&fault, SimFaultKind::Full) {
             return Err(self.full());
@@ -170,9 +175,6 @@ fn check(request: &GenerateRequest) -> Result<(), Error> {
     }
     match &request.prompt {
         Prompt::Chat(_) if request.echo => refused("echo", "a conversation does not come back"),
-        Prompt::Chat(turns) if turns.iter().any(|turn| turn.parts.is_some()) => {
-            refused("messages", "a simulated engine reads text only")
-        }
         _ => Ok(()),
     }
 }

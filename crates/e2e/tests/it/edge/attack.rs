@@ -132,7 +132,8 @@ async fn eventually(what: &str, condition: impl Fn() -> bool) {
             sleep(Duration::from_millis(100)).await;
         }
     };
-    timeout(Duration::from_secs(15), wait).await.expect(what);
+    let waited = timeout(Duration::from_secs(15), wait).await;
+    assert!(waited.is_ok(), "{what}");
 }
 
 /// How many connections to a port of this machine are established, as the kernel knows them.

@@ -85,6 +85,37 @@ fn an_answer_goes_on_from_a_last_turn_of_the_assistant() {
     );
 }
 
+/// Anthropic combines what one speaker says in several turns; templates want speakers to alternate.
+#[test]
+fn turns_of_one_speaker_are_one() {
+    let turns = turns(json!([
+        {"role": "user", "content": "a"},
+        {"role": "user", "content": "b"},
+        {"role": "assistant", "content": "c"},
+        {"role": "assistant", "content": [
+            {"type": "thinking", "thinking": "Hm.", "signature": "s"},
+            {"type": "tool_use", "id": "1", "name": "f", "input": {}},
+        ]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1"}]},
+        {"role": "user", "content": "d"},
+    ]));
+    let said: Vec<_> = turns
+        .iter()
+        .map(|turn| (turn.role, &*turn.content))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            (ChatRole::User, "a\n\nb"),
+            (ChatRole::Assistant, "c"),
+            (ChatRole::Tool, ""),
+            (ChatRole::User, "d"),
+        ]
+    );
+    assert_eq!(turns[1].reasoning.as_deref(), Some("Hm."));
+    assert_eq!(turns[1].tool_calls.len(), 1);
+}
+
 #[test]
 fn the_system_is_a_turn_of_its_own() {
     for system in [

@@ -49,12 +49,44 @@ pub fn conversation(
         }
         rest.end()?;
     }
+    let mut turns = combined(turns);
     if let Some(last) = turns.last_mut()
         && last.role == ChatRole::Assistant
     {
         begin_answer(last)?;
     }
     Ok(turns)
+}
+
+/// The turns, of which those of one speaker that follow one another are one: many templates want
+/// them to alternate. Turns with images stay apart.
+fn combined(turns: Vec<ChatMessage>) -> Vec<ChatMessage> {
+    let mut all: Vec<ChatMessage> = Vec::with_capacity(turns.len());
+    for turn in turns {
+        match all.last_mut() {
+            Some(last)
+                if last.role == turn.role
+                    && matches!(turn.role, ChatRole::User | ChatRole::Assistant)
+                    && last.parts.is_none()
+                    && turn.parts.is_none() =>
+            {
+                append(&mut last.content, &turn.content);
+                if let Some(thought) = turn.reasoning {
+                    append(last.reasoning.get_or_insert_default(), &thought);
+                }
+                last.tool_calls.extend(turn.tool_calls);
+            }
+            _ => all.push(turn),
+        }
+    }
+    all
+}
+
+fn append(text: &mut String, more: &str) {
+    if !text.is_empty() && !more.is_empty() {
+        text.push_str("\n\n");
+    }
+    text.push_str(more);
 }
 
 /// The answer goes on from a last turn of the assistant.

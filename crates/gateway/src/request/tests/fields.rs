@@ -57,14 +57,14 @@ fn check(heading: &str, most: usize, make: impl Fn(Value) -> Made) {
 #[test]
 fn every_field_of_a_chat_is_honoured_passed_on_or_refused_by_name() {
     check("Fields of chats", 40, |fields| {
-        chat(fields).map(|asked| asked.requests.into_iter().next().unwrap().extra)
+        chat(fields).map(|mut asked| asked.requests.next().unwrap().extra)
     });
 }
 
 #[test]
 fn every_field_of_a_completion_is_honoured_passed_on_or_refused_by_name() {
     check("Fields of completions", 17, |fields| {
-        completion(fields).map(|asked| asked.requests.into_iter().next().unwrap().extra)
+        completion(fields).map(|mut asked| asked.requests.next().unwrap().extra)
     });
 }
 

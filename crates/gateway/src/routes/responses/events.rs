@@ -249,6 +249,8 @@ impl Events for ResponseEvents {
     ) -> Result<(), Error> {
         match delta.piece {
             Piece::Reasoning(text) => self.thought(&text, out),
+            // The marks of a call have probabilities, and are no text.
+            Piece::Text(text) if text.is_empty() && matches!(self.open, Some(Open::Call(_))) => {}
             Piece::Text(text) => self.text(&text, delta.logprobs, out),
             Piece::ToolCall(piece) => self.call(piece, out)?,
         }
@@ -265,7 +267,9 @@ impl Events for ResponseEvents {
     ) -> Result<(), Error> {
         end(&mut self.response, reason, usage.unwrap_or_default())?;
         let status = self.response.status;
-        if !self.response.output.iter().any(is_answer) {
+        // One that is cut off while it thinks has not begun to answer.
+        let thinks = self.open == Some(Open::Thought) && status == Status::Incomplete;
+        if !thinks && !self.response.output.iter().any(is_answer) {
             self.text("", Vec::new(), out);
         }
         self.close(status, out);

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::answer;
 use crate::event_stream::{EventWriter, Events, to_json};
-use crate::generation::{Generation, Output};
+use crate::generation::{Generation, Output, truncated};
 
 /// What comes next of an answer.
 pub enum Step {
@@ -96,9 +96,8 @@ impl<E: Events> Answer for Encoder<E> {
             if let Some(usage) = self.done {
                 return Poll::Ready(Step::Done(usage));
             }
-            let Some(output) = ready!(self.generation.poll_next_unpin(context)) else {
-                return Poll::Pending;
-            };
+            let output = ready!(self.generation.poll_next_unpin(context));
+            let output = output.unwrap_or_else(|| Err(truncated()));
             if let Err(error) = output.and_then(|output| self.encode(output)) {
                 return Poll::Ready(Step::Failed(error));
             }

@@ -238,8 +238,20 @@ async fn a_form_is_taken_as_it_is_alone() {
 #[tokio::test]
 async fn a_body_that_is_too_large_as_it_comes_is_refused() {
     let nothing = gzip(b"").await.repeat(300_000);
-    let answer = send(routes(talkative()), compressed("gzip", nothing)).await;
+    let answer = send(routes(talkative()), compressed("gzip", nothing.clone())).await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    // And one that does not say how much it is.
+    let mut ask = compressed("gzip", Vec::new());
+    let pieces = nothing.chunks(16 * 1024).map(<[u8]>::to_vec);
+    let pieces: Vec<_> = pieces.map(Ok::<_, std::io::Error>).collect();
+    *ask.body_mut() = Body::from_stream(futures::stream::iter(pieces));
+    let answer = send(routes(talkative()), ask).await;
+    assert_eq!(
+        answer.status,
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "{}",
+        answer.body
+    );
 }
 
 /// EDGE-3: what is not what it says.

@@ -225,6 +225,12 @@ async fn strict_functions_are_beta_and_leave_nothing_open() {
     });
     let mut open = closed.clone();
     open["properties"]["a"]["items"]["additionalProperties"] = true.into();
+    let mut named = closed.clone();
+    named["properties"]["default"] = json!({"type": "object"});
+    named["required"] = json!(["a", "default"]);
+    let mut nullable = closed.clone();
+    nullable["properties"]["a"] = json!({"type": ["object", "null"], "properties": {}});
+    let untyped = json!({"properties": {}});
     let mut optional = closed.clone();
     optional["required"] = json!([]);
     let ask = async |path: &str, tools: Value| asked(path, with(json!({ "tools": tools }))).await;
@@ -262,6 +268,21 @@ async fn strict_functions_are_beta_and_leave_nothing_open() {
             beta,
             json!([tool("f", true, open)]),
             "tools[0].function.parameters.properties.a.items.additionalProperties",
+        ),
+        (
+            beta,
+            json!([tool("f", true, named)]),
+            "tools[0].function.parameters.properties.default.additionalProperties",
+        ),
+        (
+            beta,
+            json!([tool("f", true, nullable)]),
+            "tools[0].function.parameters.properties.a.additionalProperties",
+        ),
+        (
+            beta,
+            json!([tool("f", true, untyped)]),
+            "tools[0].function.parameters.additionalProperties",
         ),
         (
             beta,

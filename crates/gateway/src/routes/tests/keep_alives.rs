@@ -25,9 +25,13 @@ fn body_of(stream: bool) -> Value {
 
 /// An answer that has begun with nothing behind it, and the call that it waits for.
 async fn slow(path: &str, stream: bool) -> (Response, Call, Receiver<Call>) {
+    slow_answer_to(post(path, body_of(stream))).await
+}
+
+async fn slow_answer_to(request: Request<Body>) -> (Response, Call, Receiver<Call>) {
     let (gateway, mut asked) = steered();
     let begun = Instant::now();
-    let response = routes(gateway).oneshot(post(path, body_of(stream))).await;
+    let response = routes(gateway).oneshot(request).await;
     let response = response.unwrap();
     assert_eq!(begun.elapsed(), INTERVAL);
     assert_eq!(response.status(), 200);
@@ -179,6 +183,56 @@ async fn what_fails_after_a_sign_of_life_is_told_in_the_body() {
             assert_eq!(error["error"]["code"], code, "{path} {stream}");
             assert!(!text.contains("[DONE]"));
         }
+    }
+}
+
+/// LIFE-9 at the other endpoints, each in its own form.
+#[tokio::test(start_paused = true)]
+async fn every_endpoint_has_signs_of_life_and_tells_what_fails_after_one() {
+    let texts = json!({"model": "m", "prompt": "hi"});
+    let turns = json!([{"role": "user", "content": "hi"}]);
+    let messages = json!({"model": "m", "max_tokens": 9, "messages": turns});
+    let input = json!({"model": "m", "input": "hi"});
+    let ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
+    for (path, body, sign, names, code) in [
+        ("/v1/completions", texts, COMMENT, &[][..], "/error/code"),
+        ("/v1/messages", messages, ping, &["error"], "/error/type"),
+        (
+            "/v1/responses",
+            input,
+            COMMENT,
+            &["response.created", "response.failed"],
+            "/error/code",
+        ),
+    ] {
+        let ask = |stream: bool| {
+            let mut body = body.clone();
+            body["stream"] = stream.into();
+            post(path, body)
+        };
+        let (response, call, _asked) = slow_answer_to(ask(true)).await;
+        let mut events = response.into_body().into_data_stream();
+        for _ in 0..3 {
+            assert_eq!(next(&mut events).await, sign, "{path}");
+        }
+        call.tell(Err(ErrorCode::Overloaded)).await;
+        let text = rest(events).await;
+        let lines = text.lines();
+        let told: Vec<_> = lines
+            .filter_map(|line| line.strip_prefix("event: "))
+            .collect();
+        assert_eq!(told, names, "{path}: {text}");
+        assert!(text.contains("overloaded"), "{path}: {text}");
+
+        let (response, call, _asked) = slow_answer_to(ask(false)).await;
+        let mut blanks = response.into_body().into_data_stream();
+        for _ in 0..3 {
+            assert_eq!(next(&mut blanks).await, "\n", "{path}");
+        }
+        call.tell(Err(ErrorCode::Overloaded)).await;
+        let error: Value = serde_json::from_str(&rest(blanks).await).unwrap();
+        let word = error.pointer(code).unwrap().as_str().unwrap();
+        assert!(word.starts_with("overloaded"), "{path}: {error}");
     }
 }
 

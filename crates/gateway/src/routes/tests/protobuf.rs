@@ -137,7 +137,7 @@ async fn a_request_is_the_same_to_the_engine_in_either_format() {
         ..pb::CreateCompletionRequest::default()
     };
     let from_json = asked(post("/v1/completions", body)).await;
-    let from_message = asked(ask("/completions", message.encode_to_vec(), None)).await;
+    let from_message = asked(ask("/v1/completions", message.encode_to_vec(), None)).await;
     assert!(from_json == from_message);
 }
 

@@ -65,6 +65,65 @@ async fn a_bad_body_is_refused_with_the_place_that_is_wrong() {
     assert_eq!(ask(&deep).await.status, StatusCode::BAD_REQUEST);
 }
 
+/// What is said inside of an object is no more dropped than a field is: each would be another
+/// answer than the one that was asked for.
+#[tokio::test]
+async fn a_member_that_is_not_honoured_is_refused_by_name() {
+    let function = json!({"name": "f"});
+    for (field, value, name) in [
+        (
+            "response_format",
+            json!({"type": "json_object", "schema": {}}),
+            "schema",
+        ),
+        (
+            "response_format",
+            json!({"type": "text", "json_schema": {}}),
+            "json_schema",
+        ),
+        (
+            "response_format",
+            json!({"type": "json_schema", "json_schema": {"name": "a"}, "strict": true}),
+            "strict",
+        ),
+        (
+            "tools",
+            json!([{"type": "function", "function": function, "strict": true}]),
+            "strict",
+        ),
+        ("max_completion_tokens", json!(5), "max_completion_tokens"),
+    ] {
+        let is_chat = field != "max_completion_tokens";
+        let path = if is_chat {
+            "/v1/chat/completions"
+        } else {
+            "/v1/completions"
+        };
+        let mut body = if is_chat {
+            chat_body()
+        } else {
+            json!({"model": "m", "prompt": "a"})
+        };
+        body[field] = value;
+        let answer = send(routes(gateway()), post(path, body)).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{field}");
+        assert!(
+            answer.body.contains(&format!("`{name}`")),
+            "{}",
+            answer.body
+        );
+    }
+    for format in [
+        json!({"type": "text", "schema": null}),
+        json!({"type": "json_schema", "json_schema": {"name": "a"}, "strict": null}),
+    ] {
+        let mut body = chat_body();
+        body["response_format"] = format;
+        let answer = send(routes(gateway()), post("/v1/chat/completions", body)).await;
+        assert_ne!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.body);
+    }
+}
+
 /// A rejected value may be a prompt.
 #[tokio::test]
 async fn an_error_does_not_repeat_what_the_caller_wrote() {

@@ -1,6 +1,8 @@
 //! OpenAI's Responses, byte for byte.
 
-use fathom_proto::inference::{Event, FinishReason, Piece, ToolCallPiece, Usage};
+use fathom_proto::inference::{
+    Delta, Event, FinishReason, Piece, TokenIds, TokenLogprob, ToolCallPiece, Usage,
+};
 
 use super::answers::{hello, probable, redacted};
 use super::fakes::{delta, gateway_with, piece, started, steered};
@@ -144,6 +146,51 @@ async fn an_answer_that_ends_early_is_incomplete_and_says_why() {
         let streamed = ask(events(), with(json!({"stream": true}))).await.body;
         assert_eq!(names(&streamed).last().unwrap(), "response.incomplete");
     }
+}
+
+/// What is incomplete is the thought, and no message that has not begun.
+#[tokio::test]
+async fn an_answer_that_is_cut_off_while_it_thinks_is_a_thought() {
+    let thought = || piece(Piece::Reasoning("Hm".to_owned()), 1);
+    let events = || vec![started(3), thought(), ended(FinishReason::Length)];
+    let whole = ask(events(), with(json!({}))).await.json();
+    let streamed = ask(events(), with(json!({"stream": true}))).await.body;
+    let last = streamed.trim_end().rsplit("data: ").next().unwrap();
+    let last: Value = serde_json::from_str(last).unwrap();
+    for response in [&whole, &last["response"]] {
+        let items = response["output"].as_array().unwrap();
+        assert_eq!(items.len(), 1, "{response}");
+        assert_eq!(items[0]["type"], "reasoning");
+        assert_eq!(items[0]["status"], "incomplete");
+    }
+}
+
+/// The marks of a call have probabilities, and are no text.
+#[tokio::test]
+async fn a_call_is_not_followed_by_a_message_that_says_nothing() {
+    let mark = Delta {
+        piece: Piece::Text(String::new()),
+        tokens: 1,
+        logprobs: vec![TokenLogprob {
+            token: b"<end>".to_vec(),
+            logprob: Some(-0.5),
+            top: Vec::new(),
+        }],
+        ids: TokenIds::new(),
+    };
+    let events = vec![
+        started(3),
+        call(0, Some(("call_a", "time")), "{}"),
+        Ok(Event::Delta(mark)),
+        ended(FinishReason::ToolCalls),
+    ];
+    let asked = with(json!({"stream": true, "include": ["message.output_text.logprobs"]}));
+    let streamed = ask(events, asked).await.body;
+    let added = names(&streamed)
+        .iter()
+        .filter(|name| *name == "response.output_item.added")
+        .count();
+    assert_eq!(added, 1, "{streamed}");
 }
 
 /// Part of LIFE-6.

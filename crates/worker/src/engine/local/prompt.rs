@@ -12,7 +12,7 @@ use fathom_proto::inference::{
 
 use crate::Error;
 use crate::engine::local::thoughts::Thoughts;
-use crate::engine::param;
+use crate::engine::{extra, param};
 
 /// What a request asks the engine for.
 pub(super) struct Prepared {
@@ -161,13 +161,8 @@ fn tokens(
     })
 }
 
-fn message((index, message): (usize, Message)) -> Result<ChatMessage, Error> {
-    if message.parts.is_some() {
-        return Err(Error::Unsupported {
-            param: format!("messages[{index}].content"),
-            problem: "it reads text only; leave other parts out".to_owned(),
-        });
-    }
+fn message((index, mut message): (usize, Message)) -> Result<ChatMessage, Error> {
+    extra::plain(index, &mut message)?;
     let calls = message.tool_calls.into_iter().map(|call| ToolCall {
         id: call.id,
         name: call.name,

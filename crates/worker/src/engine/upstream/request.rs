@@ -79,7 +79,8 @@ struct Generate<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     min_p: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    seed: Option<u64>,
+    /// As OpenAI has it: with a sign.
+    seed: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     frequency_penalty: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -215,7 +216,7 @@ pub(super) fn generate(
         top_p: sampling.top_p,
         top_k: sampling.top_k,
         min_p: sampling.min_p,
-        seed: sampling.seed,
+        seed: sampling.seed.map(u64::cast_signed),
         frequency_penalty: sampling.frequency_penalty,
         presence_penalty: sampling.presence_penalty,
         logit_bias: sampling

@@ -146,7 +146,7 @@ fn everything_that_the_caller_set_is_sent() {
             "top_p": 0.9,
             "top_k": 40,
             "min_p": 0.05,
-            "seed": u64::MAX,
+            "seed": -1,
             "frequency_penalty": 0.5,
             "presence_penalty": -0.5,
             "logit_bias": {"7": -100.0},
