@@ -10,6 +10,7 @@ use secrecy::ExposeSecret;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -55,7 +56,8 @@ async fn edge_6_an_upstream_sees_one_request_and_no_header_of_the_caller() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     UPSTREAM.set(url).unwrap();
     let (asked, mut heads) = mpsc::channel(16);
-    let upstream = tokio::spawn(upstream(listener, asked));
+    let mut servers = JoinSet::new();
+    servers.spawn(upstream(listener, asked));
     let leads_there = |config: &mut Config| {
         config.worker.engines = vec![EngineConfig::Upstream(UpstreamConfig {
             serves: vec!["deepseek-chat".to_owned()],
@@ -109,5 +111,4 @@ async fn edge_6_an_upstream_sees_one_request_and_no_header_of_the_caller() {
         assert!(!seen.contains(&key.to_ascii_lowercase()));
         assert!(heads.try_recv().is_err(), "{framing}: there are two");
     }
-    upstream.abort();
 }
