@@ -5,3 +5,4 @@ mod bodies;
 mod files;
 mod readers;
 mod tls;
+mod upstream;

@@ -8,17 +8,23 @@ use fathom::drill::{Fleet, Node, Outcome, Question};
 use fathom_client::Client;
 use fathom_e2e::Chaos;
 use fathom_test_database::TestDatabase;
+use futures::SinkExt;
 use futures::future::join_all;
+use secrecy::SecretString;
+use serde_json::json;
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::processes::{LIMIT, Processes, Questions, eventually, plan, signal};
+use crate::requests::chat_json;
+use crate::websocket_lanes::{connect_to, listen};
 
 /// How long a process serves on after it has said that it wants no traffic.
 const DELAY: Duration = Duration::from_millis(500);
 
 /// DRAIN-1: a gateway that is told to stop says that it wants no traffic, takes what comes all the
-/// same for a while, finishes what it has, 100 streams, 50 whole answers and 20 that wait, and ends
-/// well.
+/// same for a while, finishes what it has, 100 streams, 50 whole answers, 50 lanes of WebSockets and
+/// 20 that wait, and ends well.
 #[tokio::test]
 async fn drain_1_a_gateway_finishes_what_it_has() {
     drains(|fleet| &mut fleet.gateways[0]).await;
@@ -39,7 +45,7 @@ async fn drain_1_a_worker_finishes_what_it_has() {
 async fn drains(pick: fn(&mut Fleet) -> &mut Node) {
     let mut plan = plan("a", |sim| {
         sim.inter_token = Duration::from_millis(80);
-        sim.capacity = 150;
+        sim.capacity = 200;
     });
     plan.adjust = Box::new(|_, config| config.shutdown_delay = DELAY);
     let mut processes = Processes::start(&plan).await;
@@ -51,12 +57,14 @@ async fn drains(pick: fn(&mut Fleet) -> &mut Node) {
     let (streams, wholes) = asked.split_at(110);
     let streams = join_all(streams.iter().map(|one| ledger.stream(&client, *one)));
     let wholes = join_all(wholes.iter().map(|one| ledger.whole(&client, *one)));
+    let (url, key) = (processes.gateways[0].url.clone(), processes.key().clone());
+    let lanes = join_all((0..50).map(async |_| lane(&url, &key).await));
     let drain = async {
         eventually("some run and some wait", LIMIT, async || {
             let running = processes.running_at(&processes.workers).await;
             let gateways = &processes.gateways;
             let open = Fleet::sum(gateways, "fathom_gateway_requests_in_flight", &[]).await;
-            (running == 150.0 && open == 170.0 && ledger.running() > 0).then_some(())
+            (running == 200.0 && open >= 220.0 && ledger.running() > 0).then_some(())
         })
         .await;
         let node = pick(&mut processes);
@@ -76,9 +84,23 @@ async fn drains(pick: fn(&mut Fleet) -> &mut Node) {
         let status = node.wait(LIMIT).await.unwrap();
         assert!(status.success(), "{status}");
     };
-    let _ = tokio::join!(streams, wholes, drain);
+    let (_, _, lanes, ()) = tokio::join!(streams, wholes, lanes, drain);
+    assert_eq!(lanes, ["done"; 50]);
     processes.ledger = ledger;
     processes.assert_nothing_lost().await;
+}
+
+/// How the one request of a WebSocket ends.
+async fn lane(url: &str, key: &SecretString) -> String {
+    let mut socket = connect_to(url, key).await;
+    let mut request = chat_json("hi");
+    request["max_tokens"] = 40.into();
+    let create = json!({"type": "response.create", "stream_id": "a", "request": request});
+    let create = Message::text(create.to_string());
+    socket.send(create).await.unwrap();
+    let (heard, _) = listen(&mut socket, 1).await;
+    let last = heard["a"].last().unwrap();
+    last["type"].as_str().unwrap().to_owned()
 }
 
 /// How often every process is restarted.

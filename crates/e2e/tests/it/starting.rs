@@ -2,11 +2,9 @@
 
 use std::fs::remove_file;
 use std::os::unix::fs::symlink;
-use std::time::Duration;
 
 use fathom::drill::{Node, Outcome};
 use fathom_test_database::TestDatabase;
-use tokio::time::sleep;
 
 use crate::processes::{LIMIT, Processes, Questions, eventually, plan, signal};
 
@@ -28,13 +26,12 @@ async fn drain_5_processes_start_in_any_order() {
     let (worker, gateway) = (&mut fleet.workers[0], &mut fleet.gateways[0]);
     worker.start().unwrap();
     gateway.start().unwrap();
-    sleep(Duration::from_secs(2)).await;
-    waits(worker).await;
-    waits(gateway).await;
+    waits_for(worker, "not ready: registered\n").await;
+    waits_for(gateway, "not ready: auth, router\n").await;
 
     fleet.auth.start().unwrap();
     fleet.auth.ready(LIMIT).await.unwrap();
-    waits(&mut fleet.gateways[0]).await;
+    waits_for(&mut fleet.gateways[0], "not ready: router\n").await;
     fleet.routers[0].start().unwrap();
     for node in [
         &mut fleet.routers[0],
@@ -97,6 +94,15 @@ async fn drain_5_a_database_that_is_late_is_waited_for() {
     let outcome = processes.ledger.whole(&processes.client(0), question).await;
     assert_eq!(outcome, Outcome::Complete);
     processes.assert_nothing_lost().await;
+}
+
+/// The process comes to say what it waits for, and goes on.
+async fn waits_for(node: &mut Node, missing: &str) {
+    eventually(missing, LIMIT, async || {
+        (node.missing().await? == missing).then_some(())
+    })
+    .await;
+    waits(node).await;
 }
 
 /// The process runs, and wants no traffic.

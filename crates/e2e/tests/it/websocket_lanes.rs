@@ -21,10 +21,14 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use crate::in_both_wirings;
 use crate::requests::{chat, chat_json};
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 async fn connect(cluster: &Cluster, bearer: &SecretString) -> Socket {
-    let url = format!("{}/v1/stream", cluster.base_url.replacen("http", "ws", 1));
+    connect_to(&cluster.base_url, bearer).await
+}
+
+pub async fn connect_to(base_url: &str, bearer: &SecretString) -> Socket {
+    let url = format!("{}/v1/stream", base_url.replacen("http", "ws", 1));
     let mut handshake = url.into_client_request().unwrap();
     let bearer = format!("Bearer {}", bearer.expose_secret());
     let headers = handshake.headers_mut();
@@ -43,7 +47,10 @@ async fn create(socket: &mut Socket, stream_id: &str) {
 
 /// What is said of each lane, until every one of `lanes` has ended or the socket is closed; and
 /// the code of the close.
-async fn listen(socket: &mut Socket, lanes: usize) -> (HashMap<String, Vec<Value>>, Option<u16>) {
+pub async fn listen(
+    socket: &mut Socket,
+    lanes: usize,
+) -> (HashMap<String, Vec<Value>>, Option<u16>) {
     let (mut heard, mut ended) = (HashMap::<String, Vec<Value>>::new(), 0);
     let mut code = None;
     while ended < lanes {

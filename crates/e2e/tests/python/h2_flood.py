@@ -1,8 +1,9 @@
 """Sets upon a server over HTTP/2, in one of several ways, until it ends the connection.
 
-    h2_flood.py HOST PORT WAY
+    h2_flood.py HOST PORT FORM WAY
 
-Prints how the server ended it, as `goaway CODE` or `closed`, and how many frames that took.
+FORM is the path of a request that is not answered before its body has come, without a credential.
+Prints how the server ended it, as `goaway CODE WORDS` or `closed`, and how many frames that took.
 Exits with 1 if it did not, and with 2 if it did something else that it should not.
 """
 
@@ -38,7 +39,8 @@ class Ended(Exception):
 class Connection:
     """A connection whose handshake is done, and on which anything may be sent."""
 
-    def __init__(self, host: str, port: int):
+    def __init__(self, host: str, port: int, form: str):
+        self.path = form
         self.socket = socket.create_connection((host, port), timeout=PATIENCE)
         polite = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
         polite.initiate_connection()
@@ -60,8 +62,10 @@ class Connection:
 
     def form(self, stream: int) -> HeadersFrame:
         """A request that is not answered before its body has come."""
-        frame = self.headers(stream, "POST", "/oauth/token")
-        frame.data += self.encoder.encode([("content-type", "application/x-www-form-urlencoded")])
+        frame = self.headers(stream, "POST", self.path)
+        oauth = self.path.startswith("/oauth/")
+        kind = "application/x-www-form-urlencoded" if oauth else "application/grpc"
+        frame.data += self.encoder.encode([("content-type", kind)])
         frame.flags = {"END_HEADERS"}
         return frame
 
@@ -97,7 +101,7 @@ class Connection:
             frame.parse_body(memoryview(self.received[9 : 9 + length]))
             self.received = self.received[9 + length :]
             if isinstance(frame, GoAwayFrame):
-                self.goaway = frame.error_code
+                self.goaway = f"{frame.error_code} {frame.additional_data.decode()}".rstrip()
             if isinstance(frame, RstStreamFrame) and frame.error_code == 7:
                 self.refused += 1
 
@@ -245,8 +249,8 @@ def too_many_streams(connection: Connection) -> int:
 
 
 def main() -> int:
-    host, port, way = sys.argv[1:]
-    connection = Connection(host, int(port))
+    host, port, form, way = sys.argv[1:]
+    connection = Connection(host, int(port), form)
     if way == "too_many_streams":
         return too_many_streams(connection)
     try:

@@ -154,6 +154,13 @@ impl Node {
         answer.is_ok_and(|answer| answer.status().is_success())
     }
 
+    /// What keeps it from being ready, as `/readyz` says; `None`: nothing does, or it says nothing.
+    pub async fn missing(&self) -> Option<String> {
+        let answer = self.http.get(format!("{}/readyz", self.admin)).send().await;
+        let answer = answer.ok().filter(|answer| !answer.status().is_success())?;
+        answer.text().await.ok()
+    }
+
     /// What it measures now.
     ///
     /// # Errors

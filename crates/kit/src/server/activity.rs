@@ -104,6 +104,13 @@ impl Activity {
         }
     }
 
+    /// Some of an answer was sent; the last of it is when its request has ended already.
+    pub fn sent(&self) {
+        if self.in_flight.load(Ordering::Acquire) == 0 {
+            self.quiet().since = Instant::now();
+        }
+    }
+
     /// The peer sends what only makes work.
     pub fn flooded(&self) {
         self.flooded.store(true, Ordering::Release);
@@ -238,6 +245,20 @@ mod tests {
         advance(SECOND).await;
         activity.heard();
         assert_eq!(left(&activity), Some((9, Overdue::Header)));
+    }
+
+    /// LIFE-5: whoever still reads an answer is not idle.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_sent_of_an_answer_that_was_handed_over_puts_the_end_off() {
+        let activity = Activity::new();
+        drop(activity.begin(false));
+        for _ in 0..10 {
+            advance(30 * SECOND).await;
+            activity.sent();
+            assert_eq!(left(&activity), Some((75, Overdue::Idle)));
+        }
+        advance(SECOND).await;
+        assert_eq!(left(&activity), Some((74, Overdue::Idle)));
     }
 
     /// EDGE-10: also with a request in flight.

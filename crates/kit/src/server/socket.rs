@@ -180,8 +180,8 @@ impl<IO: AsyncRead + AsyncWrite + Reset + Unpin> AsyncWrite for Socket<IO> {
         let bytes = &bytes[..ready!(self.poll_allowed(context, bytes.len()))?];
         let written = Pin::new(&mut self.io).poll_write(context, bytes);
         let count = ready!(self.in_time(context, written, |count| *count))?;
-        if self.frames.are_http2() {
-            self.sent.pass(&bytes[..count]);
+        if !self.frames.are_http2() || self.sent.pass(&bytes[..count]) {
+            self.activity.sent();
         }
         Poll::Ready(Ok(count))
     }
@@ -197,13 +197,17 @@ impl<IO: AsyncRead + AsyncWrite + Reset + Unpin> AsyncWrite for Socket<IO> {
         }
         let written = Pin::new(&mut self.io).poll_write_vectored(context, slices);
         let count = ready!(self.in_time(context, written, |count| *count))?;
-        if self.frames.are_http2() {
+        let mut body = !self.frames.are_http2();
+        if !body {
             let mut left = count;
             for slice in slices {
                 let sent = &slice[..slice.len().min(left)];
-                self.sent.pass(sent);
+                body |= self.sent.pass(sent);
                 left -= sent.len();
             }
+        }
+        if body {
+            self.activity.sent();
         }
         Poll::Ready(Ok(count))
     }

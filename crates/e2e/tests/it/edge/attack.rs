@@ -206,13 +206,39 @@ pub fn python() -> PathBuf {
     python.into()
 }
 
-fn h2_flood(cluster: &Cluster, way: &str) -> Command {
+/// The ports that speak HTTP/2 to clients.
+#[derive(Clone, Copy, Debug)]
+enum Port {
+    Public,
+    Grpc,
+}
+
+fn h2_flood(cluster: &Cluster, port: Port, way: &str) -> Command {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/h2_flood.py");
-    let address = cluster.base_url.trim_start_matches("http://");
+    let (url, form) = match port {
+        Port::Public => (&cluster.base_url, "/oauth/token"),
+        Port::Grpc => (&cluster.grpc_url, "/grpc.health.v1.Health/Check"),
+    };
+    let address = url.trim_start_matches("http://");
     let (host, port) = address.rsplit_once(':').unwrap();
     let mut command = Command::new(python());
-    command.arg(script).args([host, port, way]);
+    command.arg(script).args([host, port, form, way]);
     command
+}
+
+/// What the server says before it ends a connection on which somebody floods it this way.
+async fn last_word(cluster: &Cluster, port: Port, way: &str, goaway: &str) {
+    // The reset of a connection on which more has come may overtake its last word.
+    for _ in 0..5 {
+        let (status, text) = withstands(cluster, &mut h2_flood(cluster, port, way)).await;
+        println!("{port:?} {way}: {text}");
+        assert_eq!(status, 0, "{port:?} {way}: {text}");
+        if text.contains(goaway) {
+            return;
+        }
+        assert!(text.contains("closed"), "{port:?} {way}: {text}");
+    }
+    panic!("{port:?} {way} ends without {goaway}");
 }
 
 /// EDGE-4, EDGE-9 and EDGE-10: a client of HTTP/2 that only makes work loses its connection, with
@@ -223,41 +249,48 @@ async fn edge_9_and_10_floods_of_http_2_end_their_connection_alone() {
     let before = resident();
     for (way, goaway) in [
         ("rapid_reset", "goaway 11"),
-        ("settings", "goaway 0"),
-        ("ping", "goaway 0"),
-        ("priority", "goaway 0"),
+        ("settings", CALM),
+        ("ping", CALM),
+        ("priority", CALM),
         ("continuation", "goaway 11"),
         ("empty_continuation", "goaway 11"),
         ("header_bomb", "goaway"),
         ("empty_data", "goaway 11"),
-        ("window_update", "goaway 0"),
+        ("window_update", CALM),
         ("window_overflow", "goaway 3"),
         ("half_closed", "goaway"),
         ("too_large_frame", "goaway 6"),
     ] {
-        // The reset of a connection on which more has come may overtake its last word.
-        let mut said = false;
-        for _ in 0..5 {
-            let (status, text) = withstands(&cluster, &mut h2_flood(&cluster, way)).await;
-            println!("{way}: {text}");
-            assert_eq!(status, 0, "{way}: {text}");
-            said = text.contains(goaway);
-            if said {
-                break;
-            }
-            assert!(text.contains("closed"), "{way}: {text}");
-        }
-        assert!(said, "{way} ends without {goaway}");
+        last_word(&cluster, Port::Public, way, goaway).await;
     }
     let grown = resident().saturating_sub(before);
     assert!(grown < 64 * 1024, "{grown} KiB more");
+}
+
+/// `ENHANCE_YOUR_CALM`, in words that clients of gRPC know.
+const CALM: &str = "goaway 11 too_many_pings";
+
+/// EDGE-9, EDGE-10 and GRPC-7: nor on the port for gRPC.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn grpc_7_floods_of_the_port_for_grpc_end_their_connection_alone() {
+    let (cluster, _turn) = cluster(|_| {}).await;
+    for (way, goaway) in [
+        ("rapid_reset", "goaway 11"),
+        ("ping", CALM),
+        ("window_update", CALM),
+        ("continuation", "goaway 11"),
+        ("header_bomb", "goaway"),
+        ("empty_data", "goaway 11"),
+    ] {
+        last_word(&cluster, Port::Grpc, way, goaway).await;
+    }
 }
 
 /// EDGE-10: streams beyond the number that a client was told are refused, and the others are not.
 #[tokio::test]
 async fn edge_10_streams_beyond_the_number_are_refused() {
     let (cluster, _turn) = cluster(|_| {}).await;
-    let mut attack = h2_flood(&cluster, "too_many_streams");
+    let mut attack = h2_flood(&cluster, Port::Public, "too_many_streams");
     let run = timeout(LIMIT, withstands(&cluster, &mut attack)).await;
     let (status, text) = run.unwrap();
     assert_eq!(status, 0, "{text}");

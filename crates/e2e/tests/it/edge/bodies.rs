@@ -37,7 +37,14 @@ fn assert_too_large(answer: &str) {
     assert!(answer.contains("connection: close"), "{answer}");
 }
 
-/// EDGE-2: a body that says that it is too large is refused before any of it comes.
+/// How long a refusal may take that needs nothing but a header, on a machine that has other things
+/// to do.
+const AT_ONCE: Duration = Duration::from_secs(2);
+/// More than what both kernels hold of a body that nobody reads, and one of the largest size.
+const MOST_SENT: usize = 24 * 1024 * 1024;
+
+/// EDGE-2: a body that says that it is too large is refused before any of it comes, so that it
+/// costs no memory.
 #[tokio::test]
 async fn edge_2_a_body_that_is_too_large_is_refused_at_once() {
     let cluster = Cluster::builder(Wiring::InProcess).start().await.unwrap();
@@ -50,13 +57,15 @@ async fn edge_2_a_body_that_is_too_large_is_refused_at_once() {
             .await
             .unwrap()
             .unwrap();
-        println!("refused after {:?}", asked.elapsed());
+        let refused_after = asked.elapsed();
+        assert!(refused_after < AT_ONCE, "{refused_after:?}");
         let rest = answer(&mut stream).await;
         assert_too_large(&(String::from_utf8_lossy(&beginning).into_owned() + &rest));
     }
 }
 
-/// EDGE-2: one that does not say so is refused where it becomes so.
+/// EDGE-2: one that does not say so is refused where it becomes so; what is held of it cannot be
+/// more than what is taken.
 #[tokio::test]
 async fn edge_2_a_body_without_end_is_refused() {
     let cluster = Cluster::builder(Wiring::InProcess).start().await.unwrap();
@@ -75,7 +84,7 @@ async fn edge_2_a_body_without_end_is_refused() {
         () = endless => String::new(),
     };
     assert_too_large(&answer);
-    println!("{sent} bytes were sent");
+    assert!(sent < MOST_SENT, "{sent} bytes were sent");
 }
 
 /// EDGE-5: a body that stops coming is told so in the one form.

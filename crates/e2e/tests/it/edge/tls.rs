@@ -16,14 +16,17 @@ use tokio::time::timeout;
 
 use super::attack::python;
 
-/// A certificate that vouches for itself, and its key.
+/// A certificate that vouches for itself, and its key; and another one, for which nobody does.
 static FILES: LazyLock<TempDir> = LazyLock::new(|| {
     let folder = TempDir::new().unwrap();
-    let key = KeyPair::generate().unwrap();
-    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let certificate = CertificateParams::new(names).unwrap().self_signed(&key);
-    std::fs::write(folder.path().join("tls.crt"), certificate.unwrap().pem()).unwrap();
-    std::fs::write(folder.path().join("tls.key"), key.serialize_pem()).unwrap();
+    for name in ["tls", "other"] {
+        let key = KeyPair::generate().unwrap();
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let certificate = CertificateParams::new(names).unwrap().self_signed(&key);
+        let file = |kind: &str| folder.path().join(format!("{name}.{kind}"));
+        std::fs::write(file("crt"), certificate.unwrap().pem()).unwrap();
+        std::fs::write(file("key"), key.serialize_pem()).unwrap();
+    }
     folder
 });
 
@@ -62,7 +65,7 @@ async fn edge_11_the_public_port_speaks_tls() {
 }
 
 /// GRPC-5: the port for gRPC has the TLS of the public one: who speaks without it, takes the server
-/// for another one, or has no certificate where one is asked for, gets no answer at all.
+/// for another one, or has no certificate where one is asked for, or one of another authority, gets no answer at all.
 #[tokio::test]
 async fn grpc_5_the_port_for_grpc_asks_for_tls_and_certificates() {
     let with_clients = |config: &mut fathom::Config| {
@@ -78,7 +81,7 @@ async fn grpc_5_the_port_for_grpc_asks_for_tls_and_certificates() {
     let program = "import sys, grpc\n\
         from grpc_health.v1 import health_pb2, health_pb2_grpc\n\
         address, *files = sys.argv[1:]\n\
-        crt, key = (open(file, 'rb').read() for file in files)\n\
+        crt, key, other_crt, other_key = (open(file, 'rb').read() for file in files)\n\
         ssl = grpc.ssl_channel_credentials\n\
         other = [('grpc.ssl_target_name_override', 'other.example')]\n\
         for channel in (\n\
@@ -86,6 +89,7 @@ async fn grpc_5_the_port_for_grpc_asks_for_tls_and_certificates() {
             grpc.insecure_channel(address),\n\
             grpc.secure_channel(address, ssl(crt, key, crt), other),\n\
             grpc.secure_channel(address, ssl(crt)),\n\
+            grpc.secure_channel(address, ssl(crt, other_key, other_crt)),\n\
         ):\n\
         \x20   try:\n\
         \x20       health = health_pb2_grpc.HealthStub(channel)\n\
@@ -98,11 +102,14 @@ async fn grpc_5_the_port_for_grpc_asks_for_tls_and_certificates() {
             address.as_ref(),
             file("tls.crt").as_os_str(),
             file("tls.key").as_os_str(),
+            file("other.crt").as_os_str(),
+            file("other.key").as_os_str(),
         ],
     )
     .await;
     let serving = "1";
-    assert_eq!(said, [serving, "UNAVAILABLE", "UNAVAILABLE", "UNAVAILABLE"]);
+    assert_eq!(said[0], serving);
+    assert_eq!(said[1..], ["UNAVAILABLE"; 4]);
 }
 
 /// The lines that a Python program prints.

@@ -101,7 +101,9 @@ async fn a_bug_in_a_stream_is_recorded_as_one() {
     let answer = answer.await.unwrap();
     assert_eq!(answer.status().as_u16(), 200);
     // The server's task panics with it.
-    let _ = tokio::spawn(answer.into_body().collect()).await;
+    let mut server = tokio::task::JoinSet::new();
+    server.spawn(answer.into_body().collect());
+    let _ = server.join_next().await;
     let lines = logged.lines();
     assert_eq!(lines.len(), 1);
     assert_eq!(lines[0]["request.outcome"], "internal_error");

@@ -2,14 +2,16 @@
 
 /// Length, type, flags and stream (RFC 9113, section 4.1).
 const HEADER: usize = 9;
+/// The kind of frame that carries bodies (RFC 9113, section 6.1).
+const DATA: u8 = 0;
 
 /// The place up to which frames were read.
 #[derive(Clone, Copy, Debug)]
 pub enum Cursor {
     /// In a header, of which so many bytes are there.
     Header { bytes: [u8; HEADER], filled: usize },
-    /// In a payload, of which so many bytes are to come.
-    Payload(usize),
+    /// In the payload of a frame of this kind, of which so many bytes are to come.
+    Payload { kind: u8, left: usize },
 }
 
 /// What a header says that matters here.
@@ -46,12 +48,15 @@ impl Cursor {
                         let [a, b, c, kind, flags, ..] = *header;
                         *self = match u32::from_be_bytes([0, a, b, c]) {
                             0 => Self::default(),
-                            length => Self::Payload(length as usize),
+                            length => Self::Payload {
+                                kind,
+                                left: length as usize,
+                            },
                         };
                         return Some(Header { kind, flags });
                     }
                 }
-                Self::Payload(left) => {
+                Self::Payload { left, .. } => {
                     let count = bytes.len().min(*left);
                     *left -= count;
                     *bytes = &bytes[count..];
@@ -64,9 +69,13 @@ impl Cursor {
         None
     }
 
-    /// Goes on over all of `bytes`.
-    pub fn pass(&mut self, mut bytes: &[u8]) {
-        while self.next(&mut bytes).is_some() {}
+    /// Goes on over all of `bytes`; whether some of them are of a body.
+    pub fn pass(&mut self, mut bytes: &[u8]) -> bool {
+        let mut body = matches!(self, Self::Payload { kind: DATA, .. });
+        while let Some(header) = self.next(&mut bytes) {
+            body |= header.kind == DATA;
+        }
+        body
     }
 
     /// How many bytes belong, for all that is known, to the frame that has begun; 0 between two.
@@ -74,7 +83,7 @@ impl Cursor {
         match self {
             Self::Header { filled: 0, .. } => 0,
             Self::Header { filled, .. } => HEADER - filled,
-            Self::Payload(left) => *left,
+            Self::Payload { left, .. } => *left,
         }
     }
 }
@@ -108,7 +117,9 @@ mod tests {
         let mut cursor = Cursor::default();
         cursor.pass(&frames[..2]);
         assert_eq!(cursor.left(), 7);
-        cursor.pass(&frames[2..9]);
+        assert!(cursor.pass(&frames[2..9]));
         assert_eq!(cursor.left(), 3);
+        assert!(cursor.pass(&frames[9..]));
+        assert!(!cursor.pass(&frames[12..]));
     }
 }

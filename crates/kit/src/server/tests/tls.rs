@@ -12,6 +12,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_util::task::TaskTracker;
 
 use super::*;
 
@@ -216,10 +217,10 @@ impl Reloads {
 /// A socket of bytes that come back, on a connection that is upgraded for it.
 async fn echoing(
     mut request: axum::extract::Request,
+    tasks: TaskTracker,
 ) -> (StatusCode, [(&'static str, &'static str); 2]) {
     let upgrade = hyper::upgrade::on(&mut request);
-    // It ends with its connection, and the test with both.
-    tokio::spawn(async move {
+    tasks.spawn(async move {
         let mut socket = hyper_util::rt::TokioIo::new(upgrade.await.unwrap());
         let mut bytes = [0; 16];
         while let Ok(count @ 1..) = socket.read(&mut bytes).await {
@@ -245,7 +246,10 @@ async fn edge_11_a_renewed_certificate_drops_no_stream() {
     });
     let files = Files::new();
     let edge = files.edge();
-    let routes = hello().route("/slow", slow).route("/socket", get(echoing));
+    let tasks = TaskTracker::new();
+    let of_server = tasks.clone();
+    let socket = get(move |request| echoing(request, of_server));
+    let routes = hello().route("/slow", slow).route("/socket", socket);
     let server = Server::start(routes, edge.clone());
     let current = edge
         .tls
@@ -264,7 +268,7 @@ async fn edge_11_a_renewed_certificate_drops_no_stream() {
         .unwrap();
     begun.notified().await;
     let (mut client, connection) = h2::client::handshake(open(&["h2"]).await).await.unwrap();
-    let connection = tokio::spawn(connection);
+    let connection = tasks.spawn(connection);
     let (stream, _) = client.send_request(floods::get("/slow"), true).unwrap();
     begun.notified().await;
     let mut socket = open(&[]).await;
