@@ -11,6 +11,8 @@ use fathom_kit::server::TlsConfig;
 use rcgen::{CertificateParams, KeyPair};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -62,6 +64,39 @@ async fn edge_11_the_public_port_speaks_tls() {
     .await;
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert_eq!(lines[1], cluster.base_url);
+}
+
+/// WS-7 and SEC-23: behind a proxy with TLS, a page without it is none of this server; who invents
+/// the header is taken for what it is.
+#[tokio::test]
+async fn ws_7_a_page_without_tls_may_not_send_where_the_proxy_has_it() {
+    let behind_a_proxy = |config: &mut fathom::Config| {
+        config.gateway.trusted_proxies = "127.0.0.1".parse().unwrap();
+    };
+    for (adjust, statuses) in [
+        (behind_a_proxy as fn(&mut fathom::Config), ["403", "101"]),
+        (|_| {}, ["101", "101"]),
+    ] {
+        let builder = Cluster::builder(Wiring::InProcess).config(adjust);
+        let cluster = builder.start().await.unwrap();
+        let address = cluster.base_url.trim_start_matches("http://");
+        let key = cluster.demo.api_key.expose_secret();
+        let mut found = Vec::new();
+        for scheme in ["http", "https"] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let handshake = format!(
+                "GET /v1/stream HTTP/1.1\r\nhost: llm.example.com\r\nconnection: upgrade\r\n\
+                 upgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                 sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nauthorization: Bearer {key}\r\n\
+                 origin: {scheme}://llm.example.com\r\nx-forwarded-proto: https\r\n\r\n"
+            );
+            stream.write_all(handshake.as_bytes()).await.unwrap();
+            let mut status = [0; 12];
+            stream.read_exact(&mut status).await.unwrap();
+            found.push(String::from_utf8_lossy(&status[9..]).into_owned());
+        }
+        assert_eq!(found, statuses);
+    }
 }
 
 /// GRPC-5: the port for gRPC has the TLS of the public one: who speaks without it, takes the server
